@@ -1,0 +1,40 @@
+// Argument parsing shared by all commands: common options, exit codes, "did you mean".
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "limbeck/base/json.h"
+
+namespace limbeck::cli {
+
+struct CommonOptions {
+  int threads = 0;  // 0: one per core
+  std::uint64_t seed = 1;
+  bool json = false;  // one JSON object on standard output
+};
+
+// A command's parser: `limbeck <name>`; adds --threads, --seed, -v, -q, and --json where
+// `with_json`. `examples` are the lines printed under "Examples:" of --help.
+class Arguments {
+ public:
+  Arguments(std::string name, std::string description, std::string examples);
+  CLI::App& app() noexcept { return app_; }
+  const CommonOptions& common() const noexcept { return common_; }
+  void add_json();
+
+  // False if --help was printed (the command then returns 0). Throws Error{usage}, with the
+  // nearest known flag for an unknown one.
+  bool parse(int argc, char** argv);
+
+ private:
+  CLI::App app_;
+  CommonOptions common_;
+  bool verbose_ = false, quiet_ = false;
+};
+
+// The object to standard output, one line, flushed. Throws Error{io} if it cannot be written.
+void print_json(const Json& json);
+
+}  // namespace limbeck::cli

@@ -1,0 +1,18 @@
+// The commands of limbeck, each in its own file.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace limbeck::cli {
+
+struct Command {
+  std::string_view name;
+  std::string_view summary;  // one line of `limbeck --help`
+  int (*run)(int argc,
+             char** argv);  // argv[0] is the command's name; returns the exit code; throws Error
+};
+
+std::span<const Command> commands() noexcept;  // in the order of the help screen; commands.cpp
+
+}  // namespace limbeck::cli

@@ -1,0 +1,109 @@
+// Training of small language models: from scratch, fine-tuning, distillation. This header sees no
+// libtorch; without it (LIMBECK_TRAIN=OFF) the functions throw Error{unsupported}.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "limbeck/base/json.h"
+#include "limbeck/model/checkpoint.h"
+#include "limbeck/text/tokenizer.h"
+
+namespace limbeck::distill {
+
+// The teacher's distribution at one target position: top-k log-probabilities at temperature 1 (the
+// rest is one tail bucket), or RS-KD draws with counts. Ids are of the student's vocabulary.
+struct SoftTarget {
+  enum class Kind : std::uint8_t { none, top_k, counts } kind = Kind::none;
+  std::vector<TokenId> ids;
+  std::vector<float> values;
+};
+
+// One training text: positions [first_target, tokens.size()) are predicted (each from the ones
+// before it).
+struct TrainRow {
+  std::vector<TokenId> tokens;
+  std::int64_t first_target = 1;  // >= 1
+  std::vector<SoftTarget> soft;   // one for each predicted position, or empty: hard labels only
+};
+
+enum class Loss : std::uint8_t { forward_kl, reverse_kl, jsd, skew_kl, skew_reverse_kl };
+
+struct TrainOptions {
+  // what
+  Loss loss = Loss::forward_kl;  // of the soft part
+  double jsd_beta = 0.5, skew_alpha = 0.1;
+  double soft_weight =
+      0.5;  // in [0, 1]; the rest is cross-entropy. Rows without soft targets: cross-entropy alone
+  double temperature = 1.0;  // > 0
+  // how long
+  double epochs = 3;           // passes over the rows
+  std::int64_t max_steps = 0;  // 0: by epochs
+  std::int64_t batch_tokens =
+      4096;  // tokens (padding not counted) an optimiser step, over micro-batches
+  std::int64_t micro_tokens = 4096;  // at most that many tokens a forward pass
+  // optimiser: AdamW
+  double learning_rate = 1e-3, final_learning_rate_ratio = 0.1, weight_decay = 0.01;
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, clip_norm = 1.0;
+  double warmup = 0.05;             // share of the steps
+  std::string schedule = "cosine";  // cosine | linear | constant
+  bool bf16 = true;                 // matrix products in bfloat16, weights and optimiser in fp32
+  std::string device = "auto";      // auto | cpu | cuda
+  int threads = 0;
+  std::uint64_t seed = 1;
+  // checkpoints
+  std::filesystem::path checkpoint_folder;  // empty: none
+  double checkpoint_seconds = 60;
+  std::filesystem::path metrics_file;  // metrics.jsonl; empty: none
+  // selection
+  std::int64_t evaluations = 4;  // dev evaluations spread over the run (0: only the end)
+  int patience = 0;              // evaluations without gain before stopping; 0: never
+};
+
+// The task metric of the model as it is now (a Hugging Face folder written for the purpose); higher
+// is better.
+using DevMetric = std::function<double(const std::filesystem::path& model_folder)>;
+
+struct TrainResult {
+  std::int64_t steps = 0, tokens = 0, target_tokens = 0;
+  double seconds = 0, final_loss = 0, best_metric = 0;
+  std::int64_t best_step = 0;
+  std::uint64_t peak_bytes = 0;
+  bool resumed = false;
+};
+
+// What training starts from: an existing model, or a fresh shape with random weights.
+struct Start {
+  std::filesystem::path model;  // a folder or GGUF file; empty: fresh
+  Architecture shape;           // fresh: everything but vocab_size is read
+};
+
+// Trains and writes the best model (by `dev`; the last one if it is empty) to `output`, a Hugging
+// Face folder. Interrupted (SIGINT, SIGTERM): writes a checkpoint, throws Error{interrupted}.
+// Resumes by itself when `checkpoint_folder` holds a valid checkpoint of the same options and data;
+// the result is then bit-identical to an uninterrupted run. Throws Error{usage} on bad options or
+// rows (a token outside the vocabulary, over-long rows), Error{numeric} on a loss that is not
+// finite (naming step and rows).
+TrainResult train(const Start& start, const Tokenizer& tokenizer, std::span<const TrainRow> rows,
+                  const TrainOptions& options, const DevMetric& dev,
+                  const std::filesystem::path& output, const Json& manifest);
+
+// Dense soft labels of a local teacher are computed on the fly by the torch decoder: as `train`,
+// with the whole distribution of `teacher` (same vocabulary) at each target position.
+TrainResult train_from_teacher(const Start& start, const std::filesystem::path& teacher,
+                               const Tokenizer& tokenizer, std::span<const TrainRow> rows,
+                               const TrainOptions& options, const DevMetric& dev,
+                               const std::filesystem::path& output, const Json& manifest);
+
+bool can_train() noexcept;  // is libtorch built in?
+
+// Logits [tokens, vocab] of the torch decoder in fp32, row-major: for parity tests against the
+// runtime.
+std::vector<float> torch_logits(const std::filesystem::path& model,
+                                std::span<const TokenId> tokens);
+
+}  // namespace limbeck::distill

@@ -1,0 +1,32 @@
+// The trainer of a build without libtorch: every function says so.
+#include "limbeck/base/error.h"
+#include "limbeck/distill/trainer.h"
+
+namespace limbeck::distill {
+namespace {
+
+[[noreturn]] void no_torch() {
+  fail_try(ErrorKind::unsupported, "use a build with LIMBECK_TRAIN=ON",
+           "this build of limbeck has no trainer");
+}
+
+}  // namespace
+
+TrainResult train(const Start&, const Tokenizer&, std::span<const TrainRow>, const TrainOptions&,
+                  const DevMetric&, const std::filesystem::path&, const Json&) {
+  no_torch();
+}
+
+TrainResult train_from_teacher(const Start&, const std::filesystem::path&, const Tokenizer&,
+                               std::span<const TrainRow>, const TrainOptions&, const DevMetric&,
+                               const std::filesystem::path&, const Json&) {
+  no_torch();
+}
+
+bool can_train() noexcept { return false; }
+
+std::vector<float> torch_logits(const std::filesystem::path&, std::span<const TokenId>) {
+  no_torch();
+}
+
+}  // namespace limbeck::distill

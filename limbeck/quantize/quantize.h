@@ -1,0 +1,47 @@
+// Quantizing a model into a GGUF file: which type each tensor gets, how its weights are rounded,
+// and the streaming driver that writes it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "limbeck/base/json.h"
+#include "limbeck/base/thread_pool.h"
+#include "limbeck/model/checkpoint.h"
+
+namespace limbeck {
+
+enum class QuantizeMethod : std::uint8_t { rtn, imatrix, gptq };
+
+struct QuantizeOptions {
+  std::string type = "q4_k_m";  // a tensor type or a named mix (q4_k_m, q3_k_s, ...)
+  QuantizeMethod method =
+      QuantizeMethod::rtn;  // imatrix and gptq need calibration text or an importance file
+  std::vector<std::string> calibration_texts;  // texts (not paths)
+  std::filesystem::path importance_file;       // an imatrix GGUF; may be empty
+  std::string on_nan = "fail";                 // fail | zero
+  Json manifest;                               // carried into the file's manifest (provenance)
+};
+
+struct QuantizedTensor {
+  std::string name;
+  TensorType type;
+  std::int64_t weights = 0;
+  std::uint64_t bytes = 0;
+  double relative_error = 0;  // sum (w - q)^2 / sum w^2
+};
+
+struct QuantizeResult {
+  std::uint64_t bytes = 0, peak_bytes = 0;
+  double bits_per_weight = 0, seconds = 0;
+  std::vector<QuantizedTensor> tensors;
+};
+
+// Throws Error{usage} on an unknown type, Error{numeric} naming tensor and row on NaN or infinite
+// weights (on_nan fail), Error{io} on a full disk (checked before). Atomic.
+QuantizeResult quantize_model(const Checkpoint& checkpoint, const std::filesystem::path& output,
+                              const QuantizeOptions& options, ThreadPool& pool);
+
+}  // namespace limbeck

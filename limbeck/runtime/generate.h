@@ -1,0 +1,73 @@
+// Generation: sampling, stop conditions, constrained decoding; and scoring of given continuations.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "limbeck/runtime/model.h"
+#include "limbeck/text/grammar.h"
+
+namespace limbeck {
+
+struct SamplingOptions {
+  double temperature = 0;         // 0: greedy (ties: the lowest id)
+  int top_k = 0;                  // 0: all
+  double top_p = 1;               // in (0, 1]
+  double min_p = 0;               // in [0, 1)
+  double repetition_penalty = 1;  // > 0
+  std::uint64_t seed = 0;
+};
+
+struct TokenLogprob {
+  TokenId id;
+  float logprob;  // natural log, of the unscaled distribution
+};
+
+struct GenerateOptions {
+  std::int64_t max_tokens = 256;
+  SamplingOptions sampling;
+  std::vector<std::string> stop;  // texts that end the answer (not included in it)
+  bool ignore_eos = false;
+  int top_logprobs = 0;              // alternatives reported for each token
+  const Grammar* grammar = nullptr;  // the answer's text must be of this language
+};
+
+struct Generated {
+  std::string text;
+  std::vector<TokenId> ids;                    // without the stop token
+  std::vector<float> logprobs;                 // of ids
+  std::vector<std::vector<TokenLogprob>> top;  // [ids][top_logprobs], falling
+  enum class Finish { stop, length, grammar_end } finish = Finish::length;
+};
+
+// Appends to what `sequence` of the decoder holds. `on_text` gets each certain piece; returning
+// false stops.
+Generated generate(Decoder& decoder, const Tokenizer& tokenizer, std::span<const TokenId> prompt,
+                   const GenerateOptions& options,
+                   const std::function<bool(std::string_view piece)>& on_text = {});
+
+// Many prompts at once, batched over sequences (a fresh decoder of its own). Same results as one by
+// one.
+std::vector<Generated> generate_all(const Model& model, const Tokenizer& tokenizer,
+                                    ThreadPool& pool, std::span<const std::vector<TokenId>> prompts,
+                                    const GenerateOptions& options,
+                                    const std::function<void(std::size_t done)>& on_done = {});
+
+// Sum of log-probabilities (nats) of each continuation after the prompt, the prompt run once.
+struct ContinuationScore {
+  double logprob = 0;  // of all its tokens
+  std::int64_t tokens = 0;
+  bool greedy = true;  // each token was the most probable
+};
+std::vector<ContinuationScore> score_continuations(
+    Decoder& decoder, std::span<const TokenId> prompt,
+    std::span<const std::vector<TokenId>> continuations);
+
+// log softmax in double for stability: out[i] = logits[i] - log sum exp. Sizes equal.
+void log_softmax(std::span<const float> logits, std::span<float> out);
+
+}  // namespace limbeck

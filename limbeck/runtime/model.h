@@ -1,0 +1,87 @@
+// A model ready to run: weights as views of the file, one decoder for every family.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "limbeck/base/thread_pool.h"
+#include "limbeck/model/checkpoint.h"
+
+namespace limbeck {
+
+class Model {
+ public:
+  // The checkpoint must outlive the model. Throws Error{unsupported} on a tensor type it cannot
+  // multiply.
+  explicit Model(const Checkpoint& checkpoint);
+  ~Model();
+  Model(Model&&) noexcept;
+
+  const Architecture& architecture() const noexcept;
+  const Checkpoint& checkpoint() const noexcept;
+
+  struct Impl;
+  const Impl& impl() const noexcept { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+// Tokens to be run in one forward pass. Tokens of one sequence are in order; positions continue
+// what the cache holds of that sequence.
+struct Batch {
+  struct Item {
+    TokenId token;
+    std::int32_t sequence;  // in [0, n_sequences)
+    bool want_logits;
+  };
+  std::vector<Item> items;
+};
+
+struct DecoderOptions {
+  std::int64_t context =
+      0;  // positions a sequence can hold; 0: the model's. More than the model's: Error{usage}
+  int n_sequences = 1;  // sequences held at once
+};
+
+// Sees the input of each linear layer: `name` the canonical weight name ("blk.0.attn_q.weight";
+// q, k and v share an input and come once, as attn_q; gate and up as ffn_gate), x [n, columns]
+// row-major.
+using ActivationTap =
+    std::function<void(std::string_view name, std::span<const float> x, std::int64_t columns)>;
+
+// The key-value cache of some sequences and the forward pass over it. Not thread-safe; uses the
+// pool. Results do not depend on the number of threads.
+class Decoder {
+ public:
+  // Throws Error{usage} on bad options, Error{io} if memory does not suffice.
+  Decoder(const Model& model, ThreadPool& pool, const DecoderOptions& options = {});
+  ~Decoder();
+  Decoder(Decoder&&) noexcept;
+
+  // Logits [n_wanted, vocab] float32 of the items that want them, in order; valid until the next
+  // call. Throws Error{usage} on an id outside the vocabulary or a sequence that would exceed the
+  // context.
+  std::span<const float> forward(const Batch& batch);
+  // One sequence: runs `tokens`, logits of the last or of all. [n, vocab]
+  std::span<const float> forward(std::span<const TokenId> tokens, bool all_logits,
+                                 std::int32_t sequence = 0);
+  // Final hidden states after the output norm [n, hidden] of the last forward's wanted items.
+  std::span<const float> hidden() const noexcept;
+
+  std::int64_t length(std::int32_t sequence = 0) const;       // positions held
+  void truncate(std::int32_t sequence, std::int64_t length);  // forget positions from `length` on
+  void copy(std::int32_t from, std::int32_t to);              // share a prefix
+  std::int64_t context() const noexcept;
+  std::size_t memory_bytes() const noexcept;  // cache and scratch
+  void set_tap(ActivationTap tap);            // empty: off
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace limbeck

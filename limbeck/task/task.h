@@ -1,0 +1,83 @@
+// A task is a folder: task.yaml says what is asked, train.jsonl and test.jsonl hold examples.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "limbeck/base/json.h"
+
+namespace limbeck {
+
+enum class TaskKind : std::uint8_t { classification, extraction, qa, tool_calling, generation };
+std::string_view name(TaskKind kind) noexcept;
+
+struct Example {
+  Json input;  // a string, or an object {"question", "context"}, or {"messages": [...]}
+  std::optional<Json>
+      output;  // classification: string; extraction: object; qa: string or list of accepted
+               // strings; tool_calling: {"name", "arguments"} or a list of them; generation: string
+  std::string origin;  // "test.jsonl:17"
+};
+
+struct Task {
+  std::string name, description, instruction;
+  TaskKind kind = TaskKind::classification;
+  std::vector<std::string> labels;  // classification
+  Json schema;                      // extraction: JSON Schema of the record; null otherwise
+  Json tools;                       // tool calling: list of OpenAI tool definitions; null otherwise
+  std::filesystem::path folder;
+  std::vector<Example> train, test;  // train outputs may be absent (the teacher answers)
+  std::vector<std::string> notes;    // what was detected, skipped, leaked: to be printed
+};
+
+// Reads the folder. Formats found by extension and columns (task.yaml `data:`); OpenAI chat JSONL
+// understood. Throws Error{usage} naming file, line and field: no task.yaml, unknown kind or key, a
+// label outside the set, an empty test set, an output that fails the schema, a call to an unknown
+// tool.
+Task read_task(const std::filesystem::path& folder);
+
+// `train` split in two by a hash of each input: the last `fraction` (at least 1 item) is the dev
+// split. Deterministic.
+struct Split {
+  std::vector<Example> train, dev;
+};
+Split split_dev(const std::vector<Example>& examples, double fraction, std::uint64_t seed);
+
+// Test inputs that also stand (after normalisation: case, space, punctuation) in train; indices
+// into test.
+std::vector<std::size_t> leaked(const Task& task);
+
+// --- prompts ---
+// The conversation that asks for the answer to `input`: system (instruction, labels or schema or
+// tools) and user messages. `compact`: for models made for this task alone (students): no label
+// list, no schema, as short as possible.
+Json prompt_messages(const Task& task, const Json& input, bool compact);
+// The answer as the text a model should produce: label, compact JSON, or plain text.
+std::string answer_text(const Task& task, const Json& output);
+
+// --- answers ---
+struct ParsedAnswer {
+  bool valid = false;  // of the right form: known label, schema-valid record, known tool with its
+                       // required arguments
+  Json value;          // as Example::output where parseable; null otherwise
+  std::string why;     // the reason when not valid
+};
+ParsedAnswer parse_answer(const Task& task, std::string_view text);
+
+// --- scores of one answer against gold, each in [0, 1] ---
+struct ItemScore {
+  double primary = 0;  // classification: right; extraction: exact record; qa: exact match; tools:
+                       // equivalent; generation: ROUGE-L F1
+  bool valid = false;
+  double secondary = 0;  // extraction: field F1; qa: token F1; tools: staged score (name .5,
+                         // arguments .5 by share)
+  std::int64_t fields_right = 0, fields_predicted = 0, fields_gold = 0;  // extraction
+  std::string predicted, gold;  // for display and confusion: label, or compact JSON / text
+};
+ItemScore score_answer(const Task& task, std::string_view answer, const Json& gold);
+
+}  // namespace limbeck

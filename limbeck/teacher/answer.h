@@ -1,0 +1,42 @@
+// Answers to the items of a task, from a local model or an OpenAI-compatible endpoint.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "limbeck/base/thread_pool.h"
+#include "limbeck/runtime/generate.h"
+#include "limbeck/task/task.h"
+
+namespace limbeck {
+
+struct Answer {
+  std::string text;
+  std::int64_t prompt_tokens = 0, answer_tokens = 0;
+  double logprob = 0;  // of the answer's tokens, nats; 0 when unknown
+};
+// answers[i] belongs to examples[i].
+using Answerer =
+    std::function<std::vector<Answer>(const Task& task, std::span<const Example> examples)>;
+
+struct AnswerOptions {
+  bool constrained = true;  // decode only answers of the task's form (labels, schema, tools)
+  bool compact =
+      false;  // compact prompts: what students are trained on (manifest "prompt": "compact")
+  std::int64_t max_tokens = 256;
+};
+
+// Greedy answers of a local model, batched. Classification is decided by constrained decoding over
+// the labels. `on_done` hears how many items are done.
+std::vector<Answer> answer_locally(const Model& model, ThreadPool& pool, const Task& task,
+                                   std::span<const Example> examples, const AnswerOptions& options,
+                                   const std::function<void(std::size_t done)>& on_done = {});
+
+// The language of a task's answers, for constrained decoding; nullopt where any text is an answer.
+std::optional<Grammar> answer_grammar(const Task& task);
+
+}  // namespace limbeck

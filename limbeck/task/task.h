@@ -52,10 +52,18 @@ Split split_dev(const std::vector<Example>& examples, double fraction, std::uint
 std::vector<std::size_t> leaked(const Task& task);
 
 // --- prompts ---
-// The conversation that asks for the answer to `input`: system (instruction, labels or schema or
-// tools) and user messages. `compact`: for models made for this task alone (students): no label
-// list, no schema, as short as possible.
-Json prompt_messages(const Task& task, const Json& input, bool compact);
+// How much of the task a prompt tells. A model made here says in its manifest which one it was trained on.
+enum class PromptStyle : std::uint8_t {
+  full,         // instruction and labels, schema or tools: for any generalist
+  instruction,  // the task's instruction alone: a generalist that was trained on this task among others
+  bare,         // the input alone: a specialist of this one task
+};
+std::string_view name(PromptStyle style) noexcept;                 // "full", "instruction", "bare"
+PromptStyle prompt_style(std::string_view name);                   // throws Error{usage}
+PromptStyle prompt_style_of(const Json& manifest);                 // key "prompt"; full when absent
+
+// The conversation that asks for the answer to `input`: system message (none if bare) and user messages.
+Json prompt_messages(const Task& task, const Json& input, PromptStyle style);
 // The answer as the text a model should produce: label, compact JSON, or plain text.
 std::string answer_text(const Task& task, const Json& output);
 

@@ -25,8 +25,7 @@ using Answerer =
 
 struct AnswerOptions {
   bool constrained = true;  // decode only answers of the task's form (labels, schema, tools)
-  bool compact =
-      false;  // compact prompts: what students are trained on (manifest "prompt": "compact")
+  PromptStyle style = PromptStyle::full;  // as the model's manifest says: prompt_style_of
   std::int64_t max_tokens = 256;
 };
 

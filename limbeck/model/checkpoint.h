@@ -57,7 +57,7 @@ class Checkpoint {
   bool has_tokenizer() const;
 
   // What Limbeck wrote about how the model was made (limbeck.json of a folder, key
-  // "limbeck.manifest" of a GGUF file): {"prompt": "compact", "task": ..., "training": {...},
+  // "limbeck.manifest" of a GGUF file): {"prompt": "bare", "task": ..., "training": {...},
   // "quantization": {...}}; an empty object if none.
   const Json& manifest() const;
 

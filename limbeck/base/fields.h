@@ -44,6 +44,9 @@ class Fields {
   // Throws Error for the first key never asked for, with the nearest known one.
   void refuse_unknown() const;
 
+  // Throws Error naming the field: "where: 'key' what".
+  [[noreturn]] void refuse(std::string_view key, std::string_view what) const;
+
   const std::string& where() const noexcept { return where_; }
 
  private:

@@ -2,10 +2,15 @@
 // a position in it is one integer, so a resumed run continues exactly.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <utility>
 
 namespace limbeck {
+
+// One block: the 128-bit counter enciphered under the 64-bit key, words least significant first.
+std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                        std::array<std::uint32_t, 2> key) noexcept;
 
 class Random {
  public:
@@ -24,8 +29,10 @@ class Random {
   void seek(std::uint64_t position) noexcept;
 
  private:
+  void make_block() noexcept;  // that of position_
+
   std::uint64_t seed_, stream_, position_ = 0;
-  std::uint32_t block_[4] = {};
+  std::array<std::uint32_t, 4> block_ = {};
 };
 
 // A permutation's i-th element costs O(n): fills out[0..n) with a shuffle of 0..n-1 (Fisher-Yates).

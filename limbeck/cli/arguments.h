@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "limbeck/base/json.h"
 
@@ -15,8 +16,13 @@ struct CommonOptions {
   bool json = false;  // one JSON object on standard output
 };
 
-// A command's parser: `limbeck <name>`; adds --threads, --seed, -v, -q, and --json where
-// `with_json`. `examples` are the lines printed under "Examples:" of --help.
+// A command's parser: `limbeck <name>`; adds --threads, --seed, -v, -q, and --json if asked for.
+// `examples` are the lines printed under "Examples:" of --help, newline between them.
+//
+//   Arguments arguments("inspect", "What a model file holds", "limbeck inspect model.gguf");
+//   arguments.app().add_option("file", path, "A .gguf or .safetensors file")->required();
+//   arguments.add_json();
+//   if (!arguments.parse(argc, argv)) return 0;
 class Arguments {
  public:
   Arguments(std::string name, std::string description, std::string examples);
@@ -24,8 +30,8 @@ class Arguments {
   const CommonOptions& common() const noexcept { return common_; }
   void add_json();
 
-  // False if --help was printed (the command then returns 0). Throws Error{usage}, with the
-  // nearest known flag for an unknown one.
+  // False if --help was printed (the command then returns 0). Sets the verbosity. Throws
+  // Error{usage}, with the nearest known flag for an unknown one.
   bool parse(int argc, char** argv);
 
  private:
@@ -34,6 +40,8 @@ class Arguments {
   bool verbose_ = false, quiet_ = false;
 };
 
+// The text to standard output, flushed. Throws Error{io} if it cannot be written.
+void print(std::string_view text);
 // The object to standard output, one line, flushed. Throws Error{io} if it cannot be written.
 void print_json(const Json& json);
 

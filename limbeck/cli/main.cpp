@@ -1,2 +1,99 @@
 // limbeck <command>: one file per command; this one only picks it and turns errors into exit codes.
-int main() { return 0; }
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "limbeck/base/error.h"
+#include "limbeck/base/fields.h"
+#include "limbeck/base/interrupt.h"
+#include "limbeck/base/terminal.h"
+#include "limbeck/base/version.h"
+#include "limbeck/cli/arguments.h"
+#include "limbeck/cli/commands.h"
+
+namespace limbeck::cli {
+namespace {
+
+std::string help() {
+  std::string text =
+      "limbeck makes a language model small, both ways, and proves which way was better.\n\n"
+      "Usage: limbeck <command> [options]\n\nCommands:\n";
+  for (const Command& command : commands()) {
+    text += fmt::format("  {:<12} {}\n", command.name, command.summary);
+  }
+  return text +
+         "\nlimbeck <command> --help says more; limbeck --version names this build.\n"
+         "Exit codes: 0 done, 1 internal, 2 usage, 3 bad file, 4 quality gate, 5 disk or memory,\n"
+         "6 teacher or network, 7 interrupted and resumable, 130 Ctrl-C.\n";
+}
+
+[[noreturn]] void refuse_command(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Command& command : commands()) names.emplace_back(command.name);
+  const std::string near = nearest(name, names);
+  fail_try(ErrorKind::usage,
+           near.empty() ? "limbeck --help" : fmt::format("did you mean '{}'?", near),
+           "there is no command '{}'", name);
+}
+
+int run(int argc, char** argv) {
+  if (argc < 2) {
+    std::fputs(help().c_str(), stderr);
+    return exit_code(ErrorKind::usage);
+  }
+  const std::string_view name = argv[1];
+  if (name == "--help" || name == "-h" || name == "help") return print(help()), 0;
+  if (name == "--version") return print(fmt::format("limbeck {}\n", version())), 0;
+  const auto found = std::ranges::find(commands(), name, &Command::name);
+  if (found == commands().end()) refuse_command(name);
+  install_interrupt_handler();
+  return found->run(argc - 1, argv + 1);
+}
+
+// At most four lines; `at` only where the message does not start with it. As JSON on standard
+// output. `kind` is an ErrorKind's name, or "internal" for a bug.
+void report(std::string_view kind, const Error& error, bool json) {
+  const std::string_view message = error.what();
+  if (json) {
+    const Json object = {
+        {"kind", kind}, {"message", message}, {"where", error.where()}, {"remedy", error.remedy()}};
+    std::fputs((to_text(Json{{"error", object}}) + '\n').c_str(), stdout);
+    std::fflush(stdout);
+    return;
+  }
+  std::string text = fmt::format("error[{}]: {}\n", kind, safe_tty(message));
+  if (!error.where().empty() && !message.starts_with(error.where())) {
+    text += "  at: " + safe_tty(error.where()) + '\n';
+  }
+  if (!error.remedy().empty()) text += "  try: " + safe_tty(error.remedy()) + '\n';
+  std::fputs(text.c_str(), stderr);
+}
+
+int report(const Error& error, bool json) {
+  report(name(error.kind()), error, json);
+  const int stopped = error.kind() == ErrorKind::interrupted ? interrupt_exit_code() : 0;
+  return stopped != 0 ? stopped : exit_code(error.kind());
+}
+
+}  // namespace
+}  // namespace limbeck::cli
+
+int main(int argc, char** argv) {
+  using namespace limbeck;
+  const bool json = std::any_of(argv, argv + argc,
+                                [](std::string_view argument) { return argument == "--json"; });
+  try {
+    return cli::run(argc, argv);
+  } catch (const Error& error) {
+    return cli::report(error, json);
+  } catch (const std::bad_alloc&) {
+    return cli::report(Error(ErrorKind::io, "out of memory"), json);
+  } catch (const std::exception& error) {
+    cli::report("internal", Error(ErrorKind::io, error.what()), json);
+    return 1;
+  }
+}

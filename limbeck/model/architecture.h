@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,7 +38,8 @@ struct RopeScaling {
   std::int64_t original_context = 0;                 // llama3, yarn, longrope
   double beta_fast = 32, beta_slow = 1,
          attention_factor = 0;                      // yarn, longrope; 0: the default of the kind
-  std::vector<double> short_factors, long_factors;  // longrope, [rope_dim / 2]
+  std::vector<double> short_factors, long_factors;  // longrope, [rope_dim / 2]; divide frequencies
+  bool operator==(const RopeScaling&) const = default;
 };
 
 struct Architecture {
@@ -63,8 +63,9 @@ struct Architecture {
   Positions positions = Positions::rope;
   RopeStyle rope_style = RopeStyle::half;
   double rope_theta = 10000;
-  double rope_theta_local = 0;  // of sliding-window layers (Gemma 3); 0: rope_theta
-  std::int64_t rope_dim = 0;    // rotated dimensions of a head, even, <= head_dim
+  // Of sliding-window layers (Gemma 3), which then are not scaled; 0: rope_theta and rope_scaling.
+  double rope_theta_local = 0;
+  std::int64_t rope_dim = 0;  // rotated dimensions of a head, even, <= head_dim
   RopeScaling rope_scaling;
 
   double embedding_scale = 1;  // Gemma: sqrt(hidden)
@@ -82,6 +83,7 @@ struct Architecture {
   bool slides(std::int64_t i) const {
     return sliding_window > 0 && (sliding_pattern <= 1 || (i + 1) % sliding_pattern != 0);
   }
+  bool operator==(const Architecture&) const = default;
 };
 
 // Parameters of a model of this shape, tied embeddings counted once.

@@ -1,0 +1,40 @@
+// Reference rounding of one block of each format. `x` [weights of the block]; `importance` [the
+// same] or null for the format's own default; `mean_square` of the whole row (small blocks with
+// importance use it).
+#pragma once
+
+#include "limbeck/codec/blocks.h"
+#include "limbeck/codec/grid_format.h"
+
+namespace limbeck::codec {
+
+void encode(const float* x, const float* importance, float mean_square, BlockQ4_0& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockQ4_1& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockQ5_0& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockQ5_1& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockQ8_0& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockQ2_K& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockQ3_K& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockQ4_K& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockQ5_K& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockQ6_K& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockIq4Nl& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockIq4Xs& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockTq1_0& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockTq2_0& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockMxfp4& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockIq2Xxs& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockIq2Xs& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockIq2S& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockIq3Xxs& stored);
+void encode(const float* x, const float* importance, float mean_square, BlockIq3S& stored);
+
+void decode(const BlockTq1_0& stored, float* weights);
+void decode(const BlockTq2_0& stored, float* weights);
+void decode(const BlockIq2Xxs& stored, float* weights);
+void decode(const BlockIq2Xs& stored, float* weights);
+void decode(const BlockIq2S& stored, float* weights);
+void decode(const BlockIq3Xxs& stored, float* weights);
+void decode(const BlockIq3S& stored, float* weights);
+
+}  // namespace limbeck::codec

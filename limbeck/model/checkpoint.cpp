@@ -234,6 +234,14 @@ Weight Checkpoint::at(std::string_view name) const {
   fail(ErrorKind::format, "{}: there is no tensor '{}'", impl_->path.string(), name);
 }
 
+TensorType Checkpoint::type_of(std::string_view name) const {
+  const auto found = impl_->entries.find(std::string(name));
+  if (found == impl_->entries.end()) {
+    fail(ErrorKind::format, "{}: there is no tensor '{}'", impl_->path.string(), name);
+  }
+  return found->second.stored->type;
+}
+
 std::vector<float> Checkpoint::floats(std::string_view name) const {
   const Weight weight = at(name);
   const auto columns = static_cast<std::size_t>(weight.columns);

@@ -51,6 +51,7 @@ class Checkpoint {
   std::optional<Weight> find(std::string_view name) const;
   Weight at(std::string_view name) const;
   std::vector<float> floats(std::string_view name) const;  // decoded, [rows * columns]
+  TensorType type_of(std::string_view name) const;         // without touching the bytes
 
   // Loaded on first use. Throws Error{usage} if the model carries none.
   const Tokenizer& tokenizer() const;
@@ -81,8 +82,12 @@ struct NamedTensor {
   std::function<std::vector<std::byte>()> make_bytes;
 };
 
-// Every tensor of a checkpoint, undecoded, as NamedTensors.
+// Every tensor of a checkpoint, undecoded, as NamedTensors; the checkpoint must outlive them.
 std::vector<NamedTensor> tensors_of(const Checkpoint& checkpoint);
+
+// The canonical names that GGUF files of this family keep in one tensor (q, k and v; gate and up):
+// write_gguf_model wants one type for each group. Empty for families that fuse nothing.
+std::vector<std::vector<std::string>> fused_tensors(const Architecture& architecture);
 
 struct WriteOptions {
   Json manifest;  // see Checkpoint::manifest; null: none
@@ -95,7 +100,9 @@ struct WriteOptions {
   int file_type = -1;  // general.file_type; -1: by the most common tensor type
 };
 
-// A GGUF file that an unmodified llama.cpp loads. Atomic. Throws Error{usage, io, unsupported}.
+// A GGUF file that an unmodified llama.cpp loads: vectors (norms, biases) as f32, a vocabulary
+// padded to the embedding's rows. Without a tokenizer the file says "no_vocab". Atomic.
+// Throws Error{usage, io}; Error{unsupported} where llama.cpp would compute something else.
 void write_gguf_model(const std::filesystem::path& path, const Architecture& architecture,
                       const Tokenizer* tokenizer, std::span<const NamedTensor> tensors,
                       const WriteOptions& options = {});

@@ -108,7 +108,8 @@ class TreeBuilder {
 
   [[noreturn]] void refuse(std::size_t position, std::string_view what) const {
     const auto before = text_.substr(0, position);
-    const auto line = 1 + std::ranges::count(before, '\n');
+    const auto line =
+        limits_.first_line + static_cast<std::size_t>(std::ranges::count(before, '\n'));
     const auto start = before.rfind('\n');
     const auto column = start == before.npos ? before.size() + 1 : before.size() - start;
     const auto where = fmt::format("{}:{}:{}", origin_, line, column);

@@ -45,6 +45,11 @@ class GgufReader {
   const StoredTensor* find(std::string_view name) const;  // nullptr if absent
   const std::string& origin() const noexcept { return origin_; }
 
+  // Where the tensors' bytes start, and what they are aligned to.
+  std::uint64_t data_offset() const noexcept { return data_offset_; }
+  std::size_t alignment() const noexcept { return alignment_; }
+  int version() const noexcept { return version_; }
+
   // nullptr / nullopt if the key is absent. Throw Error{format} if it has another type
   // (any integer type serves `integer`, any number `number`).
   const GgufValue* value(std::string_view key) const;
@@ -61,16 +66,15 @@ class GgufReader {
   GgufMetadata metadata_;
   std::vector<StoredTensor> tensors_;
   std::unordered_map<std::string, std::size_t> keys_, names_;
+  std::uint64_t data_offset_ = 0;
+  std::size_t alignment_ = 32;
+  int version_ = 3;
 };
 
-// A tensor to be written: what its bytes will be is known at once, the bytes are made on demand, so
-// a model larger than memory can be written.
-struct GgufTensor {
-  std::string name;
-  TensorType type = TensorType::f32;
-  Shape shape;                                         // row-major, outermost first
-  std::function<std::vector<std::byte>()> make_bytes;  // called once, in order
-};
+// "u32", "string", "array of f32": a value's type, for people.
+std::string type_name(const GgufValue& value);
+
+using GgufTensor = TensorSource;
 
 // Writes atomically. Throws Error{io}; Error{usage} on duplicate or over-long names, rank over 4,
 // or bytes that do not fit the shape.

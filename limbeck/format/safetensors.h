@@ -60,7 +60,10 @@ class SafetensorsFolder {
 };
 
 // Writes one file atomically; tensors in the order given, data aligned to 8 bytes.
-// Throws Error{io}; Error{usage} on duplicate names, or a type safetensors cannot hold.
+// Throws Error{io}; Error{usage} on duplicate names, a type safetensors cannot hold, or bytes that
+// do not fit the shape.
+void write_safetensors(const std::filesystem::path& path, std::span<const TensorSource> tensors,
+                       const std::map<std::string, std::string>& metadata = {});
 void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
                        const std::map<std::string, std::string>& metadata = {});
 

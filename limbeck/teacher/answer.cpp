@@ -1,0 +1,131 @@
+// Answers of a local model: prompts, grammar, batched generation.
+#include "limbeck/teacher/answer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "limbeck/base/error.h"
+#include "limbeck/base/progress.h"
+#include "limbeck/text/chat_prompt.h"
+
+namespace limbeck {
+namespace {
+
+// A schema beyond the compiler is no reason not to evaluate: the answers are then free, and checked
+// all the same.
+std::optional<Grammar> grammar_if_possible(const Task& task) {
+  try {
+    return answer_grammar(task);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::unsupported) throw;
+    say(fmt::format("{}: answers are not constrained: {}", task.name, e.what()));
+    return std::nullopt;
+  }
+}
+
+// A token is at least a byte, so the longest label bounds the tokens; one more ends the answer.
+std::int64_t longest_answer(const Task& task, std::int64_t limit) {
+  if (task.kind != TaskKind::classification) return limit;
+  std::size_t longest = 0;
+  for (const auto& label : task.labels) longest = std::max(longest, label.size());
+  return std::min(limit, static_cast<std::int64_t>(longest) + 1);
+}
+
+}  // namespace
+
+std::optional<Grammar> answer_grammar(const Task& task) {
+  switch (task.kind) {
+    case TaskKind::classification:
+      return Grammar::from_choices(task.labels);
+    case TaskKind::extraction:
+      return Grammar::from_json_schema(task.schema);
+    case TaskKind::tool_calling:
+      return Grammar::from_tools(task.tools, task.parallel_calls);
+    case TaskKind::qa:
+    case TaskKind::generation:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::vector<TokenId> task_prompt(const Tokenizer& tokenizer, const Task& task, const Json& input,
+                                 PromptStyle style) {
+  return chat_prompt(tokenizer, prompt_messages(task, input, style));
+}
+
+std::vector<Generated> generate_answers(const Model& model, ThreadPool& pool, const Task& task,
+                                        std::span<const std::vector<TokenId>> prompts,
+                                        GenerateOptions options, bool constrained,
+                                        const std::function<void(std::size_t done)>& on_done) {
+  const Tokenizer& tokenizer = model.checkpoint().tokenizer();
+  const auto grammar = constrained ? grammar_if_possible(task) : std::nullopt;
+  options.grammar = grammar ? &*grammar : nullptr;
+  if (grammar) options.max_tokens = longest_answer(task, options.max_tokens);
+  const std::int64_t context = model.architecture().context_length;
+
+  std::vector<Generated> answers(prompts.size());
+  std::vector<std::size_t> batched, tight;
+  std::size_t too_long = 0;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const auto length = static_cast<std::int64_t>(prompts[i].size());
+    if (length + options.max_tokens <= context) {
+      batched.push_back(i);
+    } else if (length < context) {
+      tight.push_back(i);
+    } else {
+      ++too_long;
+    }
+  }
+  std::size_t before = too_long;
+  const auto generate_group = [&](const std::vector<std::size_t>& group,
+                                  const GenerateOptions& group_options) {
+    std::vector<std::vector<TokenId>> chosen;
+    for (const std::size_t i : group) chosen.push_back(prompts[i]);
+    auto generated =
+        generate_all(model, tokenizer, pool, chosen, group_options, [&](std::size_t done) {
+          if (on_done) on_done(before + done);
+        });
+    for (std::size_t j = 0; j < group.size(); ++j) answers[group[j]] = std::move(generated[j]);
+    before += group.size();
+  };
+  if (!batched.empty()) generate_group(batched, options);
+  for (const std::size_t i : tight) {
+    GenerateOptions shorter = options;
+    shorter.max_tokens = context - static_cast<std::int64_t>(prompts[i].size());
+    generate_group({i}, shorter);
+  }
+  if (too_long > 0) {
+    say(
+        fmt::format("{}: {} of {} prompts are longer than the model's context of {} tokens; they "
+                    "count as unanswered",
+                    task.name, too_long, prompts.size(), context));
+    if (on_done) on_done(prompts.size());
+  }
+  return answers;
+}
+
+std::vector<Answer> answer_locally(const Model& model, ThreadPool& pool, const Task& task,
+                                   std::span<const Example> examples, const AnswerOptions& options,
+                                   const std::function<void(std::size_t done)>& on_done) {
+  const Tokenizer& tokenizer = model.checkpoint().tokenizer();
+  std::vector<std::vector<TokenId>> prompts;
+  for (const Example& example : examples) {
+    prompts.push_back(task_prompt(tokenizer, task, example.input, options.style));
+  }
+  GenerateOptions generation;
+  generation.max_tokens = options.max_tokens;
+  const auto generated =
+      generate_answers(model, pool, task, prompts, generation, options.constrained, on_done);
+  std::vector<Answer> answers;
+  for (std::size_t i = 0; i < generated.size(); ++i) {
+    const Generated& g = generated[i];
+    answers.push_back({g.text, static_cast<std::int64_t>(prompts[i].size()),
+                       static_cast<std::int64_t>(g.ids.size()),
+                       std::accumulate(g.logprobs.begin(), g.logprobs.end(), 0.0)});
+  }
+  return answers;
+}
+
+}  // namespace limbeck

@@ -1,0 +1,166 @@
+// A local model as teacher: greedy or sampled answers, and its distribution at each answer position
+// by one forward pass over prompt and answer.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "limbeck/base/error.h"
+#include "limbeck/base/random.h"
+#include "limbeck/base/sha256.h"
+#include "limbeck/teacher/answer.h"
+#include "limbeck/teacher/teacher.h"
+
+namespace limbeck {
+namespace {
+
+constexpr std::size_t kChunk = 64;  // items between deliveries: what a kill can lose at most
+
+SoftLabel top_k_label(std::span<const float> logprobs, int k) {
+  std::vector<TokenId> order(logprobs.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto n = std::min(order.size(), static_cast<std::size_t>(k));
+  const auto middle = order.begin() + static_cast<std::ptrdiff_t>(n);
+  const auto at = [&](TokenId id) { return logprobs[static_cast<std::size_t>(id)]; };
+  std::partial_sort(order.begin(), middle, order.end(),
+                    [&](TokenId a, TokenId b) { return at(a) != at(b) ? at(a) > at(b) : a < b; });
+  SoftLabel label;
+  for (auto id = order.begin(); id != middle; ++id) {
+    label.ids.push_back(*id);
+    label.values.push_back(at(*id));
+  }
+  return label;
+}
+
+// `draws` samples of the distribution: sorted uniforms walk its cumulative sum once.
+SoftLabel sampled_label(std::span<const float> logprobs, int draws, Random& random) {
+  std::vector<double> points(static_cast<std::size_t>(draws));
+  for (double& p : points) p = random.uniform();
+  std::sort(points.begin(), points.end());
+  SoftLabel label;
+  double cumulative = 0;
+  std::size_t next = 0, last_possible = 0;
+  const auto add = [&](std::size_t id, std::size_t count) {
+    if (count == 0) return;
+    label.ids.push_back(static_cast<TokenId>(id));
+    label.values.push_back(static_cast<float>(count));
+  };
+  for (std::size_t id = 0; id < logprobs.size() && next < points.size(); ++id) {
+    const double p = std::exp(static_cast<double>(logprobs[id]));
+    if (p <= 0) continue;
+    cumulative += p;
+    last_possible = id;
+    const std::size_t first = next;
+    while (next < points.size() && points[next] < cumulative) ++next;
+    add(id, next - first);
+  }
+  if (next < points.size()) {  // the sum fell short of 1 by rounding
+    const std::size_t left = points.size() - next;
+    if (!label.ids.empty() && label.ids.back() == static_cast<TokenId>(last_possible)) {
+      label.values.back() += static_cast<float>(left);
+    } else {
+      add(last_possible, left);
+    }
+  }
+  return label;
+}
+
+// A stream of random numbers for each prompt and answer, so that a label does not depend on what
+// else is labelled, or in which order.
+std::uint64_t stream_of(std::span<const TokenId> prompt, std::span<const TokenId> answer) {
+  Sha256 hash;
+  hash.add(std::as_bytes(prompt));
+  hash.add(std::as_bytes(answer));
+  return std::stoull(hash.hex().substr(0, 16), nullptr, 16);
+}
+
+class LocalTeacher : public Teacher {
+ public:
+  LocalTeacher(const Model& model, ThreadPool& pool)
+      : model_(model), pool_(pool), identity_(model_hash(model.checkpoint())) {}
+
+  const std::string& identity() const override { return identity_; }
+
+  void answer(const Task& task, std::span<const Example> examples, const LabelRequest& request,
+              const Deliver& deliver) override {
+    const Tokenizer& tokenizer = model_.checkpoint().tokenizer();
+    GenerateOptions options;
+    options.max_tokens = request.max_tokens;
+    options.sampling.temperature = request.temperature;
+    options.sampling.seed = request.seed;
+    for (std::size_t begin = 0; begin < examples.size(); begin += kChunk) {
+      const auto chunk = examples.subspan(begin, std::min(kChunk, examples.size() - begin));
+      std::vector<std::vector<TokenId>> prompts;
+      for (const Example& example : chunk) {
+        prompts.push_back(task_prompt(tokenizer, task, example.input, request.style));
+      }
+      auto generated = generate_answers(model_, pool_, task, prompts, options, request.constrained);
+      for (std::size_t i = 0; i < chunk.size(); ++i) {
+        TeacherAnswer answer;
+        answer.prompt_tokens = static_cast<std::int64_t>(prompts[i].size());
+        answer.answer_tokens = static_cast<std::int64_t>(generated[i].ids.size());
+        answer.logprob =
+            std::accumulate(generated[i].logprobs.begin(), generated[i].logprobs.end(), 0.0);
+        answer.text = std::move(generated[i].text);
+        answer.ids = std::move(generated[i].ids);
+        if (request.signal != Signal::text) add_soft_labels(answer, prompts[i], request);
+        deliver(begin + i, std::move(answer));
+      }
+    }
+  }
+
+ private:
+  // The distributions that predict each token of the answer and the stop token after it. Prompts of
+  // one task begin alike: the decoder keeps what they share with the one before.
+  void add_soft_labels(TeacherAnswer& answer, std::span<const TokenId> prompt,
+                       const LabelRequest& request) {
+    std::vector<TokenId> tokens(prompt.begin(), prompt.end());
+    tokens.insert(tokens.end(), answer.ids.begin(), answer.ids.end());
+    if (prompt.empty() || static_cast<std::int64_t>(tokens.size()) > decoder_.context()) return;
+    std::size_t shared = 0;
+    const std::size_t most = std::min(held_.size(), prompt.size() - 1);
+    while (shared < most && held_[shared] == tokens[shared]) ++shared;
+    decoder_.truncate(0, static_cast<std::int64_t>(shared));
+    Batch batch;
+    for (std::size_t i = shared; i < tokens.size(); ++i) {
+      batch.items.push_back({tokens[i], 0, i + 1 >= prompt.size()});
+    }
+    const auto logits = decoder_.forward(batch);
+    const auto vocab = static_cast<std::size_t>(model_.architecture().vocab_size);
+    std::vector<float> logprobs(vocab);
+    Random random(request.seed, stream_of(prompt, answer.ids));
+    for (std::size_t position = 0; position <= answer.ids.size(); ++position) {
+      log_softmax(logits.subspan(position * vocab, vocab), logprobs);
+      answer.soft.push_back(request.signal == Signal::top_k
+                                ? top_k_label(logprobs, request.k)
+                                : sampled_label(logprobs, request.k, random));
+    }
+    held_ = std::move(tokens);
+  }
+
+  const Model& model_;
+  ThreadPool& pool_;
+  std::string identity_;
+  Decoder decoder_{model_, pool_};
+  std::vector<TokenId> held_;  // what the decoder holds
+};
+
+}  // namespace
+
+std::unique_ptr<Teacher> local_teacher(const Model& model, ThreadPool& pool) {
+  return std::make_unique<LocalTeacher>(model, pool);
+}
+
+std::string model_hash(const Checkpoint& checkpoint) {
+  Sha256 hash;
+  for (const NamedTensor& tensor : tensors_of(checkpoint)) {
+    hash.add(fmt::format("{} {} {}\n", tensor.name, info(tensor.type).name,
+                         fmt::join(tensor.shape, ",")));
+    hash.add(tensor.make_bytes());
+  }
+  if (checkpoint.has_tokenizer()) hash.add(checkpoint.tokenizer().hash());
+  return hash.hex();
+}
+
+}  // namespace limbeck

@@ -1,0 +1,132 @@
+#include "limbeck/quantize/importance.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "limbeck/base/error.h"
+#include "limbeck/codec/codec.h"
+#include "limbeck/format/gguf.h"
+
+namespace limbeck {
+namespace {
+
+constexpr std::string_view kSums = ".in_sum2", kCounts = ".counts";
+
+// A column without input counts this part of the mean: nothing to lose, nothing to distort.
+constexpr float kEmptyColumn = 1e-4f;
+
+std::vector<float> floats_of(const StoredTensor& tensor, const std::string& origin) {
+  if (tensor.type != TensorType::f32) {
+    fail(ErrorKind::format, "{}: tensor '{}' has type {}, expected f32", origin, tensor.name,
+         info(tensor.type).name);
+  }
+  std::vector<float> values(tensor.bytes.size() / sizeof(float));
+  std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+  for (const float value : values) {
+    if (!std::isfinite(value) || value < 0) {
+      fail(ErrorKind::format, "{}: tensor '{}' holds {}; sums of squares are finite and >= 0",
+           origin, tensor.name, value);
+    }
+  }
+  return values;
+}
+
+GgufTensor float_tensor(std::string name, Shape shape, std::vector<float> values) {
+  return {std::move(name), TensorType::f32, std::move(shape), [values = std::move(values)] {
+            const auto bytes = std::as_bytes(std::span(values));
+            return std::vector<std::byte>(bytes.begin(), bytes.end());
+          }};
+}
+
+const ImportanceEntry* find_shared(const Importance& importance, std::string_view name) {
+  for (const std::string& candidate : {std::string(name), input_name(name)}) {
+    const auto found = importance.entries.find(candidate);
+    if (found != importance.entries.end()) return &found->second;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string input_name(std::string_view name) {
+  std::string shared(name);
+  for (const auto& [from, to] :
+       {std::pair<std::string_view, std::string_view>{"attn_k.", "attn_q."},
+        {"attn_v.", "attn_q."},
+        {"ffn_up.", "ffn_gate."}}) {
+    if (const auto at = shared.find(from); at != std::string::npos) {
+      shared.replace(at, from.size(), to);
+    }
+  }
+  return shared;
+}
+
+std::vector<float> Importance::of(std::string_view name) const {
+  const ImportanceEntry* entry = find_shared(*this, name);
+  if (!entry || !(entry->count > 0)) return {};
+  std::vector<float> mean(entry->sum_squares.size());
+  double total = 0;
+  for (std::size_t i = 0; i < mean.size(); ++i) {
+    mean[i] = static_cast<float>(double{entry->sum_squares[i]} / entry->count);
+    total += double{mean[i]};
+  }
+  if (!(total > 0)) return {};
+  const auto least = kEmptyColumn * static_cast<float>(total / static_cast<double>(mean.size()));
+  for (float& value : mean) {
+    if (!(value > 0)) value = least;
+  }
+  return mean;
+}
+
+Importance read_importance(const std::filesystem::path& path) {
+  const GgufReader file = GgufReader::open(path);
+  const std::string* type = file.text("general.type");
+  if (!type || *type != "imatrix") {
+    fail(ErrorKind::format, "{}: general.type is {}, expected imatrix", path.string(),
+         type ? "'" + *type + "'" : "missing");
+  }
+  Importance importance;
+  importance.chunk_count =
+      static_cast<std::uint32_t>(file.integer("imatrix.chunk_count").value_or(0));
+  importance.chunk_size =
+      static_cast<std::uint32_t>(file.integer("imatrix.chunk_size").value_or(0));
+  if (const auto* names = file.array<std::string>("imatrix.datasets")) {
+    importance.datasets = *names;
+  }
+  for (const StoredTensor& tensor : file.tensors()) {
+    if (!tensor.name.ends_with(kSums)) continue;
+    const std::string name = tensor.name.substr(0, tensor.name.size() - kSums.size());
+    const StoredTensor* counts = file.find(name + std::string(kCounts));
+    if (!counts) {
+      fail(ErrorKind::format, "{}: '{}' has no '{}{}'", path.string(), tensor.name, name, kCounts);
+    }
+    const std::vector<float> count = floats_of(*counts, path.string());
+    if (count.size() != 1) {
+      fail(ErrorKind::unsupported, "{}: '{}' is of {} experts; only dense models are supported",
+           path.string(), counts->name, count.size());
+    }
+    importance.entries[name] = {floats_of(tensor, path.string()), double{count[0]}};
+  }
+  if (importance.entries.empty()) {
+    fail(ErrorKind::format, "{}: holds no '*{}' tensors", path.string(), kSums);
+  }
+  return importance;
+}
+
+void write_importance(const std::filesystem::path& path, const Importance& importance) {
+  const GgufMetadata metadata = {{"general.type", std::string("imatrix")},
+                                 {"imatrix.datasets", importance.datasets},
+                                 {"imatrix.chunk_count", importance.chunk_count},
+                                 {"imatrix.chunk_size", importance.chunk_size}};
+  std::vector<GgufTensor> tensors;
+  for (const auto& [name, entry] : importance.entries) {
+    const auto columns = static_cast<std::int64_t>(entry.sum_squares.size());
+    tensors.push_back(float_tensor(name + std::string(kSums), {1, columns}, entry.sum_squares));
+    tensors.push_back(
+        float_tensor(name + std::string(kCounts), {1, 1}, {static_cast<float>(entry.count)}));
+  }
+  write_gguf(path, metadata, tensors);
+}
+
+}  // namespace limbeck

@@ -1,0 +1,106 @@
+#include "limbeck/quantize/journal.h"
+
+#include <gtest/gtest.h>
+
+#include "limbeck/base/atomic_file.h"
+#include "limbeck/base/error.h"
+#include "limbeck/format/gguf.h"
+#include "limbeck/quantize/importance.h"
+
+namespace limbeck {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Folder : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ =
+        fs::path(testing::TempDir()) /
+        ("quantize-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  fs::path folder_;
+};
+
+using Journals = Folder;
+using Importances = Folder;
+
+std::vector<std::byte> some_bytes(std::size_t n) { return std::vector<std::byte>(n, std::byte{7}); }
+
+TEST_F(Journals, KeepPartsOfTheSameJobOnly) {
+  const fs::path parts = folder_ / "out.parts";
+  {
+    Journal journal(parts, "job 1");
+    EXPECT_FALSE(journal.find(0));
+    journal.store(0, some_bytes(5), Json{{"name", "a"}});
+  }
+  Journal again(parts, "job 1");
+  ASSERT_TRUE(again.find(0));
+  EXPECT_EQ(again.find(0)->at("name"), "a");
+  EXPECT_EQ(again.bytes(0), some_bytes(5));
+  EXPECT_FALSE(again.find(1));
+  Journal other(parts, "job 2");
+  EXPECT_FALSE(other.find(0));
+  other.remove();
+  EXPECT_FALSE(fs::exists(parts));
+}
+
+TEST_F(Journals, DistrustPartsThatAreNotWhole) {
+  Journal journal(folder_ / "out.parts", "job");
+  journal.store(3, some_bytes(5), Json::object());
+  write_file(folder_ / "out.parts" / "3.bin", "1234");
+  EXPECT_FALSE(journal.find(3));
+}
+
+TEST_F(Journals, LeaveForeignFoldersAlone) {
+  write_file(folder_ / "precious.txt", "x");
+  EXPECT_THROW(Journal(folder_, "job"), Error);
+  EXPECT_TRUE(fs::exists(folder_ / "precious.txt"));
+}
+
+Importance sample() {
+  Importance importance;
+  importance.datasets = {"a.txt"};
+  importance.chunk_count = 3;
+  importance.chunk_size = 512;
+  importance.entries["blk.0.attn_q.weight"] = {{2, 4, 0, 8}, 4};
+  importance.entries["blk.0.ffn_down.weight"] = {{0, 0}, 4};
+  return importance;
+}
+
+TEST_F(Importances, RoundTripThroughAFile) {
+  write_importance(folder_ / "i.gguf", sample());
+  const Importance back = read_importance(folder_ / "i.gguf");
+  EXPECT_EQ(back.datasets, sample().datasets);
+  EXPECT_EQ(back.chunk_count, 3u);
+  EXPECT_EQ(back.chunk_size, 512u);
+  ASSERT_EQ(back.entries.size(), 2u);
+  EXPECT_EQ(back.entries.at("blk.0.attn_q.weight").sum_squares, (std::vector<float>{2, 4, 0, 8}));
+  EXPECT_EQ(back.entries.at("blk.0.attn_q.weight").count, 4);
+}
+
+TEST_F(Importances, AreMeansSharedByMatricesOfOneInput) {
+  const Importance importance = sample();
+  const std::vector<float> mean = importance.of("blk.0.attn_v.weight");
+  ASSERT_EQ(mean.size(), 4u);
+  EXPECT_EQ(mean[1], 1.0f);
+  EXPECT_GT(mean[2], 0.0f);  // no input came through: little, but not nothing
+  EXPECT_LT(mean[2], 1e-3f);
+  EXPECT_TRUE(importance.of("blk.0.ffn_down.weight").empty());  // nothing ever came in
+  EXPECT_TRUE(importance.of("blk.0.ffn_up.weight").empty());
+}
+
+TEST_F(Importances, RefuseOtherFilesAndBadNumbers) {
+  write_gguf(folder_ / "m.gguf", {{"general.type", std::string("model")}}, {});
+  EXPECT_THROW(read_importance(folder_ / "m.gguf"), Error);
+  Importance bad = sample();
+  bad.entries["blk.0.attn_q.weight"].sum_squares[0] = -1;
+  write_importance(folder_ / "b.gguf", bad);
+  EXPECT_THROW(read_importance(folder_ / "b.gguf"), Error);
+}
+
+}  // namespace
+}  // namespace limbeck

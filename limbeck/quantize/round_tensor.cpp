@@ -1,0 +1,115 @@
+#include "limbeck/quantize/round_tensor.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "limbeck/base/error.h"
+#include "limbeck/codec/codec.h"
+
+namespace limbeck {
+namespace {
+
+// Weights of one piece of work: large enough to outweigh a thread's start, small enough to balance.
+constexpr std::size_t kPieceWeights = 1u << 16;
+
+std::size_t rows_per_piece(std::int64_t columns) {
+  return std::max<std::size_t>(1, kPieceWeights / static_cast<std::size_t>(columns));
+}
+
+struct Sums {
+  double error = 0, norm = 0;
+};
+
+void add_errors(std::span<const float> weights, std::span<const float> rounded, Sums& sums) {
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const double w = weights[i], miss = w - double{rounded[i]};
+    sums.error += miss * miss;
+    sums.norm += w * w;
+  }
+}
+
+// `work` sees the floats of a piece of rows and returns its sums, which are added in order.
+template <typename Work>
+void for_pieces(const Weight& weight, std::string_view name, OnNan on_nan, ThreadPool& pool,
+                RoundedTensor& rounded, const Work& work) {
+  const std::size_t grain = rows_per_piece(weight.columns);
+  const auto rows = static_cast<std::size_t>(weight.rows);
+  const auto columns = static_cast<std::size_t>(weight.columns);
+  std::vector<Sums> sums((rows + grain - 1) / grain);
+  pool.run_ranges(rows, grain, [&](std::size_t begin, std::size_t end) {
+    std::vector<float> weights((end - begin) * columns);
+    read_rows(weight, name, static_cast<std::int64_t>(begin), weights, on_nan);
+    work(begin, end, std::span<const float>(weights), sums[begin / grain]);
+  });
+  rounded.squared_error = rounded.squared_norm = 0;
+  for (const Sums& piece : sums) {
+    rounded.squared_error += piece.error;
+    rounded.squared_norm += piece.norm;
+  }
+}
+
+}  // namespace
+
+void read_rows(const Weight& weight, std::string_view name, std::int64_t first,
+               std::span<float> out, OnNan on_nan) {
+  const auto columns = static_cast<std::size_t>(weight.columns);
+  const std::size_t size = row_bytes(weight.type, weight.columns);
+  for (std::size_t r = 0; r < out.size() / columns; ++r) {
+    const std::size_t row = static_cast<std::size_t>(first) + r;
+    const auto weights = out.subspan(r * columns, columns);
+    decode_row(weight.type, weight.bytes.subspan(row * size, size), weights);
+    for (std::size_t i = 0; i < columns; ++i) {
+      if (std::isfinite(weights[i])) continue;
+      if (on_nan == OnNan::fail) {
+        fail_try(ErrorKind::numeric, "--on-nan zero replaces such weights by 0",
+                 "tensor '{}' has {} in row {}, column {}", name,
+                 std::isnan(weights[i]) ? "a NaN" : "an infinity", row, i);
+      }
+      weights[i] = 0;
+    }
+  }
+}
+
+RoundedTensor round_tensor(const Weight& weight, std::string_view name, TensorType type,
+                           std::span<const float> importance, OnNan on_nan, ThreadPool& pool) {
+  RoundedTensor rounded;
+  const std::size_t size = row_bytes(type, weight.columns);
+  const auto columns = static_cast<std::size_t>(weight.columns);
+  rounded.bytes.resize(static_cast<std::size_t>(weight.rows) * size);
+  const bool same = type == weight.type;
+  if (same) std::ranges::copy(weight.bytes, rounded.bytes.begin());
+  const auto work = [&](std::size_t begin, std::size_t end, std::span<const float> weights,
+                        Sums& sums) {
+    std::vector<float> decoded(columns);
+    for (std::size_t row = begin; row < end; ++row) {
+      const auto from = weights.subspan((row - begin) * columns, columns);
+      const auto to = std::span(rounded.bytes).subspan(row * size, size);
+      try {
+        // A copied row that had a NaN is rounded anew from what took its place.
+        if (!same || on_nan == OnNan::zero) encode_row(type, from, to, importance);
+      } catch (Error& error) {
+        fail(error.kind(), "tensor '{}', row {}: {}", name, row, error.what());
+      }
+      decode_row(type, to, decoded);
+      add_errors(from, decoded, sums);
+    }
+  };
+  for_pieces(weight, name, on_nan, pool, rounded, work);
+  return rounded;
+}
+
+void measure_error(const Weight& weight, std::string_view name, TensorType type, OnNan on_nan,
+                   ThreadPool& pool, RoundedTensor& rounded) {
+  const std::size_t size = row_bytes(type, weight.columns);
+  const auto columns = static_cast<std::size_t>(weight.columns);
+  for_pieces(weight, name, on_nan, pool, rounded,
+             [&](std::size_t begin, std::size_t end, std::span<const float> weights, Sums& sums) {
+               std::vector<float> decoded(columns);
+               for (std::size_t row = begin; row < end; ++row) {
+                 decode_row(type, std::span(rounded.bytes).subspan(row * size, size), decoded);
+                 add_errors(weights.subspan((row - begin) * columns, columns), decoded, sums);
+               }
+             });
+}
+
+}  // namespace limbeck

@@ -133,7 +133,8 @@ at::Tensor head_loss(const at::Tensor& hidden, const Parameter& output, const He
       if (targets.teacher_hidden.defined()) {
         chunk.teacher = capped(at::linear(targets.teacher_hidden.narrow(0, begin, chunk.rows),
                                           targets.teacher_output),
-                               targets.teacher_softcap);
+                               targets.teacher_softcap)
+                            .to(chunk.z.scalar_type());
       }
       const auto slope = options.softcap > 0 && gradient
                              ? 1 - (chunk.z / options.softcap).square()

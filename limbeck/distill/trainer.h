@@ -62,6 +62,10 @@ struct TrainOptions {
   // selection
   std::int64_t evaluations = 4;  // dev evaluations spread over the run (0: only the end)
   int patience = 0;              // evaluations without gain before stopping; 0: never
+  // Held-out rows: where no task metric is given, the best model is the one that predicts them best.
+  std::span<const TrainRow> dev_rows;
+  // result
+  std::string save = "f32";  // f32 | bf16 | f16: type of the weights written
 };
 
 // The task metric of the model as it is now (a Hugging Face folder written for the purpose); higher
@@ -70,7 +74,8 @@ using DevMetric = std::function<double(const std::filesystem::path& model_folder
 
 struct TrainResult {
   std::int64_t steps = 0, tokens = 0, target_tokens = 0;
-  double seconds = 0, final_loss = 0, best_metric = 0;
+  double seconds = 0, final_loss = 0;
+  double best_metric = 0;  // of `dev`, or minus the mean loss on dev_rows (nats a token)
   std::int64_t best_step = 0;
   std::uint64_t peak_bytes = 0;
   bool resumed = false;
@@ -91,6 +96,9 @@ struct Start {
 TrainResult train(const Start& start, const Tokenizer& tokenizer, std::span<const TrainRow> rows,
                   const TrainOptions& options, const DevMetric& dev,
                   const std::filesystem::path& output, const Json& manifest);
+
+// Mean cross-entropy (nats) over the target tokens of `rows`, in fp32. Throws as train.
+double mean_loss(const std::filesystem::path& model, std::span<const TrainRow> rows, int threads = 0);
 
 // Dense soft labels of a local teacher are computed on the fly by the torch decoder: as `train`,
 // with the whole distribution of `teacher` (same vocabulary) at each target position.

@@ -1,0 +1,67 @@
+// All weights of a model in one flat buffer, so that the optimiser, clipping and checkpoints are
+// single loops; q, k, v and gate, up lie side by side and multiply as one matrix.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "limbeck/distill/ops.h"
+#include "limbeck/model/checkpoint.h"
+
+namespace limbeck::distill {
+
+struct ParameterOptions {
+  at::ScalarType type = at::kFloat;     // of the master copy: float32 (float64 in tests)
+  at::ScalarType compute = at::kFloat;  // of matrix products: as `type`, or bfloat16
+  at::Device device = at::kCPU;
+  bool trainable = true;  // has gradients
+};
+
+// A canonical tensor's place in the buffer.
+struct ParameterSlot {
+  std::string name;  // "blk.0.attn_q.weight"
+  Shape shape;
+  std::int64_t offset = 0, count = 0;
+  bool matrix() const { return shape.size() > 1; }  // takes weight decay
+};
+
+class Parameters {
+ public:
+  // Zeros. Throws Error{format} on a bad architecture.
+  Parameters(const Architecture& architecture, const ParameterOptions& options);
+
+  // The weights of a checkpoint of the same shape, decoded. Throws Error{format}.
+  void load(const Checkpoint& checkpoint);
+  // Normal, deviation 0.02, divided by sqrt(2 layers) where a product is added to the residual
+  // stream (GPT-2); norms start as the identity. The same numbers for every thread count.
+  void randomize(std::uint64_t seed);
+  // After `value` changed: refreshes the products' copy.
+  void update_compute();
+
+  // One tensor, or neighbours of equal width as one: {"blk.0.attn_q.weight", ..}; the empty
+  // Parameter if the model has none of that name.
+  Parameter get(std::string_view name) const { return get({&name, 1}); }
+  Parameter get(std::span<const std::string_view> neighbours) const;
+
+  const Architecture& architecture() const { return architecture_; }
+  const std::vector<ParameterSlot>& slots() const { return slots_; }
+  const ParameterSlot* find(std::string_view name) const;
+
+  // Every tensor as `type` (f32, f16 or bf16) for write_hf_model; reads `value` when called, which
+  // may be another flat buffer of this layout (the best weights so far).
+  std::vector<NamedTensor> tensors(TensorType type, const at::Tensor& flat) const;
+
+  at::Tensor value, compute, grad;  // flat; grad undefined unless trainable
+
+ private:
+  Architecture architecture_;
+  ParameterOptions options_;
+  std::vector<ParameterSlot> slots_;
+  std::unordered_map<std::string, std::size_t> index_;
+};
+
+}  // namespace limbeck::distill

@@ -33,15 +33,17 @@ at::Tensor plain_attention(const at::Tensor& qkv, const Packing& packing, const 
   std::vector<std::int64_t> from(static_cast<std::size_t>(rows * longest), n), back;
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t t = 0; t < packing.length(r); ++t) {
-      from[static_cast<std::size_t>(r * longest + t)] = packing.starts[static_cast<std::size_t>(r)] + t;
+      from[static_cast<std::size_t>(r * longest + t)] =
+          packing.starts[static_cast<std::size_t>(r)] + t;
       back.push_back(r * longest + t);
     }
   }
   const auto device = qkv.device();
   const auto index = at::tensor(from, at::kLong).to(device);
   const auto zero = at::zeros({1, qkv.size(1)}, qkv.options());
-  const auto padded = at::cat({qkv, zero}).index_select(0, index).view(
-      {rows, longest, spec.heads + 2 * spec.kv_heads, spec.head_dim});
+  const auto padded = at::cat({qkv, zero})
+                          .index_select(0, index)
+                          .view({rows, longest, spec.heads + 2 * spec.kv_heads, spec.head_dim});
   const auto by_head = padded.transpose(1, 2);  // [rows, heads + 2 kv, longest, dim]
   const auto group = spec.heads / spec.kv_heads;
   const auto q = rotate(by_head.narrow(1, 0, spec.heads), rotation, longest) * spec.scale;

@@ -72,7 +72,8 @@ TorchDecoder::TorchDecoder(std::shared_ptr<Parameters> parameters)
     layer.post_ffw_norm = norm_of(blk + "post_ffw_norm");
     layer.qkv = linear_of(blk, {"attn_q", "attn_k", "attn_v"});
     layer.attn_output = linear_of(blk, {"attn_output"});
-    layer.ffn_in = a.gated_ffn ? linear_of(blk, {"ffn_gate", "ffn_up"}) : linear_of(blk, {"ffn_up"});
+    layer.ffn_in =
+        a.gated_ffn ? linear_of(blk, {"ffn_gate", "ffn_up"}) : linear_of(blk, {"ffn_up"});
     layer.ffn_down = linear_of(blk, {"ffn_down"});
     layer.attention = {a.heads,           a.kv_heads,          a.head_dim,
                        a.attention_scale, a.attention_softcap, a.slides(i) ? a.sliding_window : 0};

@@ -32,7 +32,8 @@ class TorchDecoder {
   Parameters& parameters() const { return *parameters_; }
 
   // Called, if set, with each layer's input and output residual stream [n, hidden] (pruning).
-  std::function<void(std::int64_t layer, const at::Tensor& before, const at::Tensor& after)> on_layer;
+  std::function<void(std::int64_t layer, const at::Tensor& before, const at::Tensor& after)>
+      on_layer;
   // Called, if set, with the FFN's inner activations [n, ffn] of each layer (pruning).
   std::function<void(std::int64_t layer, const at::Tensor& inner)> on_ffn;
 

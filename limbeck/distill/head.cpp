@@ -20,7 +20,8 @@ LIMBECK_CLONES void narrow(const float* from, Bf16* to, std::int64_t n) {
 template <typename T, typename F>
 class Row {
  public:
-  explicit Row(std::int64_t vocab) : buffer_(std::is_same_v<T, F> ? 0 : static_cast<std::size_t>(vocab)) {}
+  explicit Row(std::int64_t vocab)
+      : buffer_(std::is_same_v<T, F> ? 0 : static_cast<std::size_t>(vocab)) {}
   std::span<F> read(T* row, std::int64_t n) {
     if constexpr (std::is_same_v<T, F>) {
       return {row, static_cast<std::size_t>(n)};
@@ -77,12 +78,13 @@ LossSums chunk_loss_plain(Chunk& chunk, const HeadTargets& targets, const HeadOp
                           bool gradient) {
   at::AutoGradMode mode(gradient);
   const auto z = chunk.z.to(at::kFloat).requires_grad_(gradient);
-  const auto begin = static_cast<std::size_t>(chunk.begin), end = begin + static_cast<std::size_t>(chunk.rows);
-  const auto labels =
-      at::tensor(std::vector<std::int64_t>(targets.labels.begin() + static_cast<std::ptrdiff_t>(begin),
-                                           targets.labels.begin() + static_cast<std::ptrdiff_t>(end)),
-                 at::kLong)
-          .to(z.device());
+  const auto begin = static_cast<std::size_t>(chunk.begin),
+             end = begin + static_cast<std::size_t>(chunk.rows);
+  const auto labels = at::tensor(std::vector<std::int64_t>(
+                                     targets.labels.begin() + static_cast<std::ptrdiff_t>(begin),
+                                     targets.labels.begin() + static_cast<std::ptrdiff_t>(end)),
+                                 at::kLong)
+                          .to(z.device());
   std::vector<const SoftTarget*> soft;
   if (!targets.soft.empty()) {
     soft.assign(targets.soft.begin() + static_cast<std::ptrdiff_t>(begin),
@@ -136,9 +138,8 @@ at::Tensor head_loss(const at::Tensor& hidden, const Parameter& output, const He
                                targets.teacher_softcap)
                             .to(chunk.z.scalar_type());
       }
-      const auto slope = options.softcap > 0 && gradient
-                             ? 1 - (chunk.z / options.softcap).square()
-                             : at::Tensor();
+      const auto slope =
+          options.softcap > 0 && gradient ? 1 - (chunk.z / options.softcap).square() : at::Tensor();
       own.add(run_chunk(chunk, targets, options, gradient));
       if (!gradient) continue;
       if (slope.defined()) chunk.z.mul_(slope);

@@ -12,15 +12,15 @@ namespace limbeck::distill {
 struct HeadTargets {
   std::vector<TokenId> labels;          // [n]
   std::vector<const SoftTarget*> soft;  // [n] or empty; entries may be null
-  at::Tensor teacher_hidden;            // [n, teacher width] in the type of teacher_output; or undefined
-  at::Tensor teacher_output;            // [vocab, teacher width]
+  at::Tensor teacher_hidden;  // [n, teacher width] in the type of teacher_output; or undefined
+  at::Tensor teacher_output;  // [vocab, teacher width]
   double teacher_softcap = 0;
 };
 
 struct HeadOptions {
   LossSpec loss;
-  double softcap = 0;            // of the student's logits
-  double scale = 1;              // of the gradient: 1 / target tokens of the whole step
+  double softcap = 0;                  // of the student's logits
+  double scale = 1;                    // of the gradient: 1 / target tokens of the whole step
   std::int64_t chunk_bytes = 8 << 20;  // of logits; at least 128 rows are taken at once
 };
 

@@ -32,7 +32,8 @@ LIMBECK_INLINE void scale_all(F* x, F k, std::int64_t n) {
 }
 
 // Value of D(p, q) over the whole vocabulary; e[i] = dD/dq_i up to a constant, so that the
-// gradient by the logits is q (e - sum q e). Forward KL writes -p itself: q e without dividing by q.
+// gradient by the logits is q (e - sum q e). Forward KL writes -p itself: q e without dividing by
+// q.
 template <typename F>
 LIMBECK_INLINE F dense_terms(const LossSpec& spec, const F* z, const F* t, F k, F log_zq, F log_zp,
                              const F* q, const F* p, F* e, std::int64_t n, F& mean) {

@@ -13,10 +13,10 @@ namespace limbeck::distill {
 
 struct LossSpec {
   Loss kind = Loss::forward_kl;
-  double beta = 0.5;          // jsd: m = beta p + (1 - beta) q
-  double alpha = 0.1;         // skew_kl: m = alpha p + (1 - alpha) q; reverse: m = alpha q + (1 - alpha) p
-  double soft_weight = 0.5;   // of positions with soft labels; the rest is cross-entropy
-  double temperature = 1.0;   // > 0
+  double beta = 0.5;   // jsd: m = beta p + (1 - beta) q
+  double alpha = 0.1;  // skew_kl: m = alpha p + (1 - alpha) q; reverse: m = alpha q + (1 - alpha) p
+  double soft_weight = 0.5;  // of positions with soft labels; the rest is cross-entropy
+  double temperature = 1.0;  // > 0
 };
 
 // Sums over positions, in nats: dividing by the counts once, at the end, keeps accumulation exact.

@@ -24,8 +24,9 @@ at::Tensor divergence(const LossSpec& spec, const at::Tensor& log_p, const at::T
 }
 
 at::Tensor sparse(const LossSpec& spec, const at::Tensor& log_q, const SoftTarget& soft) {
-  const auto ids = at::tensor(std::vector<std::int64_t>(soft.ids.begin(), soft.ids.end()),
-                              at::kLong).to(log_q.device());
+  const auto ids =
+      at::tensor(std::vector<std::int64_t>(soft.ids.begin(), soft.ids.end()), at::kLong)
+          .to(log_q.device());
   const auto values = at::tensor(soft.values, at::kFloat).to(log_q.options());
   const auto listed = log_q.index_select(0, ids);
   if (soft.kind == SoftTarget::Kind::counts) {

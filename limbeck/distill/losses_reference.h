@@ -18,7 +18,6 @@ struct ReferenceLoss {
 // z [n, vocab] with gradient, labels [n] int64, teacher [n, vocab] logits or undefined, soft [n] or
 // empty (entries may be null).
 ReferenceLoss reference_loss(const LossSpec& spec, const at::Tensor& z, const at::Tensor& labels,
-                             const at::Tensor& teacher,
-                             const std::vector<const SoftTarget*>& soft);
+                             const at::Tensor& teacher, const std::vector<const SoftTarget*>& soft);
 
 }  // namespace limbeck::distill

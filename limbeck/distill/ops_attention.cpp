@@ -145,29 +145,29 @@ LIMBECK_INLINE void softmax_backward(const T* p, T* dp, std::int64_t padded) {
   }
 }
 
-#define LIMBECK_ATTENTION(T)                                                                     \
-  LIMBECK_CLONES void pad_kernel(const Dims& d, const T* qkv, T* q, T* k, T* v, std::int64_t n,  \
-                                 std::int64_t padded) {                                          \
-    pad_row(d, qkv, q, k, v, n, padded);                                                         \
-  }                                                                                              \
-  LIMBECK_CLONES void unpad_kernel(const Dims& d, T* qkv, const T* q, const T* k, const T* v,    \
-                                   std::int64_t n, std::int64_t padded) {                        \
-    unpad_row(d, qkv, q, k, v, n, padded);                                                       \
-  }                                                                                              \
-  LIMBECK_CLONES void split_kernel(const Dims& d, const T* x, T* y, std::int64_t n,              \
-                                   std::int64_t padded) {                                        \
-    split_heads(d, x, y, n, padded);                                                             \
-  }                                                                                              \
-  LIMBECK_CLONES void join_kernel(const Dims& d, T* x, const T* y, std::int64_t n,               \
-                                  std::int64_t padded) {                                         \
-    join_heads(d, x, y, n, padded);                                                              \
-  }                                                                                              \
-  LIMBECK_CLONES void softmax_kernel(T* scores, std::int64_t n, std::int64_t padded,             \
-                                     std::int64_t window) {                                      \
-    softmax_head(scores, n, padded, window);                                                     \
-  }                                                                                              \
-  LIMBECK_CLONES void softmax_backward_kernel(const T* p, T* dp, std::int64_t padded) {          \
-    softmax_backward(p, dp, padded);                                                             \
+#define LIMBECK_ATTENTION(T)                                                                    \
+  LIMBECK_CLONES void pad_kernel(const Dims& d, const T* qkv, T* q, T* k, T* v, std::int64_t n, \
+                                 std::int64_t padded) {                                         \
+    pad_row(d, qkv, q, k, v, n, padded);                                                        \
+  }                                                                                             \
+  LIMBECK_CLONES void unpad_kernel(const Dims& d, T* qkv, const T* q, const T* k, const T* v,   \
+                                   std::int64_t n, std::int64_t padded) {                       \
+    unpad_row(d, qkv, q, k, v, n, padded);                                                      \
+  }                                                                                             \
+  LIMBECK_CLONES void split_kernel(const Dims& d, const T* x, T* y, std::int64_t n,             \
+                                   std::int64_t padded) {                                       \
+    split_heads(d, x, y, n, padded);                                                            \
+  }                                                                                             \
+  LIMBECK_CLONES void join_kernel(const Dims& d, T* x, const T* y, std::int64_t n,              \
+                                  std::int64_t padded) {                                        \
+    join_heads(d, x, y, n, padded);                                                             \
+  }                                                                                             \
+  LIMBECK_CLONES void softmax_kernel(T* scores, std::int64_t n, std::int64_t padded,            \
+                                     std::int64_t window) {                                     \
+    softmax_head(scores, n, padded, window);                                                    \
+  }                                                                                             \
+  LIMBECK_CLONES void softmax_backward_kernel(const T* p, T* dp, std::int64_t padded) {         \
+    softmax_backward(p, dp, padded);                                                            \
   }
 LIMBECK_ATTENTION(float)
 LIMBECK_ATTENTION(Bf16)
@@ -230,9 +230,8 @@ class Attention {
       const auto dq = at::bmm(ds, g.k), dk = at::bmm(ds.transpose(1, 2), g.q);
       each_row(g, [&](std::int64_t i, std::int64_t start, std::int64_t length) {
         const auto kv = i * d_.kv_heads * g.padded * d_.dim;
-        unpad_kernel(d_, elements<T>(dqkv) + start * d_.width(),
-                     elements<T>(dq) + kv * d_.group(), elements<T>(dk) + kv,
-                     elements<T>(dv) + kv, length, g.padded);
+        unpad_kernel(d_, elements<T>(dqkv) + start * d_.width(), elements<T>(dq) + kv * d_.group(),
+                     elements<T>(dk) + kv, elements<T>(dv) + kv, length, g.padded);
       });
     }
     return dqkv;
@@ -244,8 +243,8 @@ class Attention {
     Group g{first, 0, 0, {}, {}, {}};
     while (first + g.rows < packing_.rows()) {
       const auto padded = std::max(g.padded, packing_.length(first + g.rows));
-      const auto bytes = (g.rows + 1) * d_.heads * padded * padded *
-                         static_cast<std::int64_t>(sizeof(T));
+      const auto bytes =
+          (g.rows + 1) * d_.heads * padded * padded * static_cast<std::int64_t>(sizeof(T));
       if (g.rows > 0 && bytes > kScoreBytes) break;
       g.padded = padded;
       ++g.rows;
@@ -316,7 +315,8 @@ at::Tensor grouped_attention(const at::Tensor& qkv, const Packing& packing,
 at::Tensor attention(const at::Tensor& qkv, const Packing& packing, const Rotation& rotation,
                      const AttentionSpec& spec) {
   const auto type = qkv.scalar_type();
-  const bool fast = on_cpu(qkv) && spec.softcap == 0 && (type == at::kFloat || type == at::kBFloat16);
+  const bool fast =
+      on_cpu(qkv) && spec.softcap == 0 && (type == at::kFloat || type == at::kBFloat16);
   return fast ? grouped_attention(qkv, packing, rotation, spec)
               : plain_attention(qkv, packing, rotation, spec);
 }

@@ -52,14 +52,14 @@ LIMBECK_INLINE void backward_rows(const T* gate_up, const T* gradient, T* d_gate
   }
 }
 
-#define LIMBECK_GATED(Act, T)                                                                    \
-  LIMBECK_CLONES void forward_kernel(Act, const T* gate_up, T* out, std::int64_t ffn,            \
-                                     std::int64_t begin, std::int64_t end) {                     \
-    forward_rows<Act>(gate_up, out, ffn, begin, end);                                            \
-  }                                                                                              \
-  LIMBECK_CLONES void backward_kernel(Act, const T* gate_up, const T* gradient, T* d_gate_up,    \
-                                      std::int64_t ffn, std::int64_t begin, std::int64_t end) {  \
-    backward_rows<Act>(gate_up, gradient, d_gate_up, ffn, begin, end);                           \
+#define LIMBECK_GATED(Act, T)                                                                   \
+  LIMBECK_CLONES void forward_kernel(Act, const T* gate_up, T* out, std::int64_t ffn,           \
+                                     std::int64_t begin, std::int64_t end) {                    \
+    forward_rows<Act>(gate_up, out, ffn, begin, end);                                           \
+  }                                                                                             \
+  LIMBECK_CLONES void backward_kernel(Act, const T* gate_up, const T* gradient, T* d_gate_up,   \
+                                      std::int64_t ffn, std::int64_t begin, std::int64_t end) { \
+    backward_rows<Act>(gate_up, gradient, d_gate_up, ffn, begin, end);                          \
   }
 LIMBECK_GATED(Silu, float)
 LIMBECK_GATED(Silu, Bf16)

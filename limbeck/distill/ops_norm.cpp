@@ -81,11 +81,11 @@ LIMBECK_INLINE void backward_rows(const NormArgs& a, const X* x, const G* g, con
 }
 
 // The type combinations that occur, each compiled for every instruction set.
-#define LIMBECK_NORM_FORWARD(X, Y, Out)                                                          \
-  LIMBECK_CLONES void forward_kernel(const NormArgs& a, const X* x, const Y* y, float* sum,      \
-                                     Out* out, float* mean, float* inverse, std::int64_t begin,  \
-                                     std::int64_t end) {                                         \
-    forward_rows(a, x, y, sum, out, mean, inverse, begin, end);                                  \
+#define LIMBECK_NORM_FORWARD(X, Y, Out)                                                         \
+  LIMBECK_CLONES void forward_kernel(const NormArgs& a, const X* x, const Y* y, float* sum,     \
+                                     Out* out, float* mean, float* inverse, std::int64_t begin, \
+                                     std::int64_t end) {                                        \
+    forward_rows(a, x, y, sum, out, mean, inverse, begin, end);                                 \
   }
 LIMBECK_NORM_FORWARD(float, float, float)
 LIMBECK_NORM_FORWARD(float, float, Bf16)
@@ -96,12 +96,12 @@ LIMBECK_NORM_FORWARD(Bf16, float, Bf16)
 LIMBECK_NORM_FORWARD(Bf16, Bf16, float)
 LIMBECK_NORM_FORWARD(Bf16, Bf16, Bf16)
 
-#define LIMBECK_NORM_BACKWARD(X, G, Dx)                                                         \
-  LIMBECK_CLONES void backward_kernel(const NormArgs& a, const X* x, const G* g,                \
-                                      const float* extra, const float* mean,                    \
-                                      const float* inverse, float* dx, Dx* dy, float* dw,       \
-                                      float* db, std::int64_t begin, std::int64_t end) {        \
-    backward_rows(a, x, g, extra, mean, inverse, dx, dy, dw, db, begin, end);                   \
+#define LIMBECK_NORM_BACKWARD(X, G, Dx)                                                            \
+  LIMBECK_CLONES void backward_kernel(const NormArgs& a, const X* x, const G* g,                   \
+                                      const float* extra, const float* mean, const float* inverse, \
+                                      float* dx, Dx* dy, float* dw, float* db, std::int64_t begin, \
+                                      std::int64_t end) {                                          \
+    backward_rows(a, x, g, extra, mean, inverse, dx, dy, dw, db, begin, end);                      \
   }
 LIMBECK_NORM_BACKWARD(float, float, float)
 LIMBECK_NORM_BACKWARD(float, float, Bf16)
@@ -166,14 +166,13 @@ void run_backward(const State& state, const at::Tensor& x, const at::Tensor& gra
       by_float_type(dy.defined() ? dy : gradient, [&]<typename Dy>(Dy) {
         at::parallel_for(0, tasks, 1, [&](std::int64_t begin, std::int64_t end) {
           for (auto task = begin; task < end; ++task) {
-            backward_kernel(a, elements<X>(x), elements<G>(gradient),
-                            extra.defined() ? elements<float>(extra) : nullptr,
-                            elements<float>(state.mean), elements<float>(state.inverse),
-                            dx.defined() ? elements<float>(dx) : nullptr,
-                            dy.defined() ? elements<Dy>(dy) : nullptr,
-                            elements<float>(sums) + task * a.width,
-                            elements<float>(sums) + (tasks + task) * a.width, task * kGrain,
-                            std::min(rows, (task + 1) * kGrain));
+            backward_kernel(
+                a, elements<X>(x), elements<G>(gradient),
+                extra.defined() ? elements<float>(extra) : nullptr, elements<float>(state.mean),
+                elements<float>(state.inverse), dx.defined() ? elements<float>(dx) : nullptr,
+                dy.defined() ? elements<Dy>(dy) : nullptr, elements<float>(sums) + task * a.width,
+                elements<float>(sums) + (tasks + task) * a.width, task * kGrain,
+                std::min(rows, (task + 1) * kGrain));
           }
         });
       });
@@ -205,7 +204,8 @@ at::Tensor plain_norm(const at::Tensor& x, const Parameter& weight, const Parame
     const auto width = weight.value.numel();
     accumulate(weight, (g[0] * kept).reshape({-1, width}).sum(0));
     if (bias.defined()) accumulate(bias, g[0].reshape({-1, width}).sum(0));
-    return Gradients{g[0] * (spec.kind == NormKind::rms_plus_one ? weight.value + 1 : weight.value)};
+    return Gradients{g[0] *
+                     (spec.kind == NormKind::rms_plus_one ? weight.value + 1 : weight.value)};
   });
   return out.to(type);
 }
@@ -250,7 +250,8 @@ std::pair<at::Tensor, at::Tensor> add_norm(const at::Tensor& h, const at::Tensor
   differentiable({sum, out}, {h, y}, [state, y_type, kept = sum.detach()](const Gradients& g) {
     if (!g[1].defined()) return Gradients{g[0], g[0].defined() ? g[0].to(y_type) : g[0]};
     const auto dx = at::empty_like(kept);
-    const auto dy = y_type == at::kFloat ? dx : at::empty(kept.sizes(), kept.options().dtype(y_type));
+    const auto dy =
+        y_type == at::kFloat ? dx : at::empty(kept.sizes(), kept.options().dtype(y_type));
     run_backward(state, kept, g[1].contiguous(), g[0].defined() ? g[0].contiguous() : at::Tensor(),
                  dx, y_type == at::kFloat ? at::Tensor() : dy);
     return Gradients{dx, dy};

@@ -66,14 +66,11 @@ void AdamW::step(Parameters& p, const AdamOptions& options, double learning_rate
   for (const auto& slot : p.slots()) {
     const double decay = slot.matrix() ? options.weight_decay : 0;
     if (fast) {
-      const StepNumbers numbers{static_cast<float>(learning_rate),
-                                static_cast<float>(options.beta1),
-                                static_cast<float>(options.beta2),
-                                static_cast<float>(options.epsilon),
-                                static_cast<float>(gradient_scale),
-                                static_cast<float>(correction1),
-                                static_cast<float>(correction2),
-                                static_cast<float>(decay)};
+      const StepNumbers numbers{
+          static_cast<float>(learning_rate),  static_cast<float>(options.beta1),
+          static_cast<float>(options.beta2),  static_cast<float>(options.epsilon),
+          static_cast<float>(gradient_scale), static_cast<float>(correction1),
+          static_cast<float>(correction2),    static_cast<float>(decay)};
       at::parallel_for(0, slot.count, kBlock, [&](std::int64_t begin, std::int64_t end) {
         const auto at = slot.offset + begin;
         adam_kernel(numbers, elements<float>(p.value) + at, elements<float>(p.grad) + at,
@@ -82,7 +79,9 @@ void AdamW::step(Parameters& p, const AdamOptions& options, double learning_rate
       });
       continue;
     }
-    const auto part = [&](const at::Tensor& flat) { return flat.narrow(0, slot.offset, slot.count); };
+    const auto part = [&](const at::Tensor& flat) {
+      return flat.narrow(0, slot.offset, slot.count);
+    };
     auto w = part(p.value), g = part(p.grad), m = part(first), v = part(second);
     g.mul_(gradient_scale);
     m.mul_(options.beta1).add_(g, 1 - options.beta1);

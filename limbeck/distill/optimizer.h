@@ -20,7 +20,8 @@ class AdamW {
   // The 2-norm of all gradients, summed in fixed blocks: the same for every thread count.
   static double gradient_norm(const Parameters& parameters);
 
-  // Step `step` (from 1) with gradients multiplied by `gradient_scale` (clipping); then zeroes them.
+  // Step `step` (from 1) with gradients multiplied by `gradient_scale` (clipping); then zeroes
+  // them.
   void step(Parameters& parameters, const AdamOptions& options, double learning_rate,
             double gradient_scale, std::int64_t step);
 

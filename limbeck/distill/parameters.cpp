@@ -81,7 +81,8 @@ Parameters::Parameters(const Architecture& architecture, const ParameterOptions&
   }
   const auto flat = at::dtype(options.type).device(options.device);
   value = at::zeros({offset}, flat);
-  compute = options.compute == options.type ? value : at::zeros({offset}, flat.dtype(options.compute));
+  compute =
+      options.compute == options.type ? value : at::zeros({offset}, flat.dtype(options.compute));
   if (options.trainable) grad = at::zeros({offset}, flat);
 }
 
@@ -111,7 +112,8 @@ void Parameters::randomize(std::uint64_t seed) {
       view.fill_(architecture_.norm == NormKind::rms_plus_one ? 0 : 1);
       continue;
     }
-    const bool adds = ends_with(slot.name, "attn_output.weight") || ends_with(slot.name, "ffn_down.weight");
+    const bool adds =
+        ends_with(slot.name, "attn_output.weight") || ends_with(slot.name, "ffn_down.weight");
     Random random(seed, s);
     numbers.resize(static_cast<std::size_t>(slot.count));
     for (auto& x : numbers) x = static_cast<float>(random.normal() * (adds ? residual : 0.02));
@@ -152,7 +154,8 @@ std::vector<NamedTensor> Parameters::tensors(TensorType type, const at::Tensor& 
   for (const auto& spec : tensor_specs(architecture_)) {
     const ParameterSlot& slot = slots_[index_.at(spec.name)];
     out.push_back({slot.name, type, slot.shape, [flat, type, offset = slot.offset, n = slot.count] {
-                     const auto part = flat.narrow(0, offset, n).to(at::kCPU, at::kFloat).contiguous();
+                     const auto part =
+                         flat.narrow(0, offset, n).to(at::kCPU, at::kFloat).contiguous();
                      return encode(elements<float>(part), n, type);
                    }});
   }

@@ -36,9 +36,11 @@ std::vector<MicroBatch> cut(std::span<const TrainRow> rows, std::vector<std::uin
 std::vector<StepPlan> plan_steps(std::span<const TrainRow> rows, const TrainOptions& options) {
   std::vector<StepPlan> steps;
   if (rows.empty()) return steps;
-  const auto limit = options.max_steps > 0 ? options.max_steps : std::numeric_limits<std::int64_t>::max();
+  const auto limit =
+      options.max_steps > 0 ? options.max_steps : std::numeric_limits<std::int64_t>::max();
   const auto enough = [&] { return static_cast<std::int64_t>(steps.size()) >= limit; };
-  const auto epochs = options.max_steps > 0 ? std::numeric_limits<double>::infinity() : options.epochs;
+  const auto epochs =
+      options.max_steps > 0 ? std::numeric_limits<double>::infinity() : options.epochs;
   std::vector<std::uint32_t> order(rows.size());
   for (double epoch = 0; epoch < epochs && !enough(); ++epoch) {
     std::iota(order.begin(), order.end(), 0u);

@@ -1,5 +1,6 @@
 // Loops that the compiler turns into vector code: element conversion, exp and log without calls.
-// exp and log: range reduction and minimax polynomials of Cephes (netlib.org/cephes, single precision).
+// exp and log: range reduction and minimax polynomials of Cephes (netlib.org/cephes, single
+// precision).
 #pragma once
 
 #include <bit>
@@ -8,9 +9,9 @@
 
 // A function compiled once per instruction set, chosen at load time. Not under AddressSanitizer,
 // whose runtime is not up yet when the choice is made.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define LIMBECK_CLONES \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__)
+#define LIMBECK_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define LIMBECK_CLONES
 #endif

@@ -37,7 +37,8 @@ void SoftTeacher::prepare(std::span<const TrainRow> rows, std::int64_t micro_tok
     tokens += row.tokens.size();
   }
   const auto& output = decoder_.output().compute;
-  const auto needed = targets * static_cast<std::uint64_t>(architecture().hidden) * output.element_size();
+  const auto needed =
+      targets * static_cast<std::uint64_t>(architecture().hidden) * output.element_size();
   if (needed > bytes) return;
   at::NoGradGuard no_grad;
   kept_.resize(rows.size());

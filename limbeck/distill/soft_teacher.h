@@ -1,5 +1,6 @@
 // A local teacher's whole distribution at every target, without ever storing it: what is kept are
-// the teacher's final hidden states; its output layer is applied chunk by chunk beside the student's.
+// the teacher's final hidden states; its output layer is applied chunk by chunk beside the
+// student's.
 #pragma once
 
 #include <filesystem>

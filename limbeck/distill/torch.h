@@ -30,9 +30,9 @@ void by_type(const at::Tensor& tensor, F&& f) {
   }
 }
 
-// Makes `outputs` the results of an operation on `inputs` whose gradient `backward` computes: it gets
-// the outputs' gradients (undefined where an output was not used) and gives the inputs'. Nothing
-// is recorded where no input needs a gradient. `backward` must hold detached tensors only.
+// Makes `outputs` the results of an operation on `inputs` whose gradient `backward` computes: it
+// gets the outputs' gradients (undefined where an output was not used) and gives the inputs'.
+// Nothing is recorded where no input needs a gradient. `backward` must hold detached tensors only.
 using Gradients = torch::autograd::variable_list;
 using Backward = std::function<Gradients(const Gradients& of_outputs)>;
 void differentiable(Gradients outputs, const Gradients& inputs, Backward backward);

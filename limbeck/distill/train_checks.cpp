@@ -66,7 +66,8 @@ void check_rows(std::span<const TrainRow> rows, const Architecture& a, const Los
     const auto length = static_cast<std::int64_t>(row.tokens.size());
     if (length > a.context_length) {
       fail_try(ErrorKind::usage, "shorten the text or raise the model's context",
-               "{} {}: {} tokens, the model's context is {}", what, i + 1, length, a.context_length);
+               "{} {}: {} tokens, the model's context is {}", what, i + 1, length,
+               a.context_length);
     }
     if (row.first_target < 1 || row.first_target >= length) {
       fail(ErrorKind::usage, "{} {}: first target {} of {} tokens", what, i + 1, row.first_target,

@@ -23,7 +23,9 @@ constexpr int kKept = 3;
 
 StoredTensor stored(std::string name, const at::Tensor& flat) {
   const auto count = flat.numel();
-  return {std::move(name), TensorType::f32, {count},
+  return {std::move(name),
+          TensorType::f32,
+          {count},
           {static_cast<const std::byte*>(flat.data_ptr()), static_cast<std::size_t>(count) * 4}};
 }
 

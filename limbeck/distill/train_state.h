@@ -12,13 +12,13 @@
 namespace limbeck::distill {
 
 struct TrainState {
-  std::string identity;   // hash of options, data and shape: another run's checkpoint is not resumed
+  std::string identity;  // hash of options, data and shape: another run's checkpoint is not resumed
   std::int64_t step = 0;  // optimiser steps done
   std::int64_t tokens = 0, target_tokens = 0;
   double seconds = 0, loss_average = 0, last_loss = 0;
   std::int64_t evaluations = 0, since_best = 0, best_step = 0;
   double best_metric = 0;
-  bool stopped = false;  // patience ran out
+  bool stopped = false;             // patience ran out
   at::Tensor value, first, second;  // flat
   at::Tensor best;                  // flat; undefined: none yet
 };

@@ -62,7 +62,8 @@ struct TrainOptions {
   // selection
   std::int64_t evaluations = 4;  // dev evaluations spread over the run (0: only the end)
   int patience = 0;              // evaluations without gain before stopping; 0: never
-  // Held-out rows: where no task metric is given, the best model is the one that predicts them best.
+  // Held-out rows: where no task metric is given, the best model is the one that predicts them
+  // best.
   std::span<const TrainRow> dev_rows;
   // result
   std::string save = "f32";  // f32 | bf16 | f16: type of the weights written
@@ -98,7 +99,8 @@ TrainResult train(const Start& start, const Tokenizer& tokenizer, std::span<cons
                   const std::filesystem::path& output, const Json& manifest);
 
 // Mean cross-entropy (nats) over the target tokens of `rows`, in fp32. Throws as train.
-double mean_loss(const std::filesystem::path& model, std::span<const TrainRow> rows, int threads = 0);
+double mean_loss(const std::filesystem::path& model, std::span<const TrainRow> rows,
+                 int threads = 0);
 
 // Dense soft labels of a local teacher are computed on the fly by the torch decoder: as `train`,
 // with the whole distribution of `teacher` (same vocabulary) at each target position.

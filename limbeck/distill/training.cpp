@@ -64,8 +64,8 @@ Training::Training(std::shared_ptr<Parameters> parameters, const SoftTeacher* te
       dev_(dev),
       output_(std::move(output)),
       plan_(plan_steps(rows, options)) {
-  state_.identity = run_identity(options, rows, *parameters_,
-                                 teacher ? teacher->weights() : at::Tensor());
+  state_.identity =
+      run_identity(options, rows, *parameters_, teacher ? teacher->weights() : at::Tensor());
 }
 
 void Training::resume() {
@@ -117,8 +117,8 @@ bool Training::evaluates_after(std::int64_t step) const {
 void Training::evaluate() {
   double metric = 0;
   if (dev_) {
-    const auto folder = output_.parent_path() /
-                        fmt::format(".{}.dev-{}", output_.filename().string(), ::getpid());
+    const auto folder =
+        output_.parent_path() / fmt::format(".{}.dev-{}", output_.filename().string(), ::getpid());
     write_model(folder, parameters_->value, TensorType::f32, nullptr);
     metric = dev_(folder);
     std::error_code ignored;
@@ -216,8 +216,8 @@ TrainResult Training::run(Json manifest) {
     ++state_.step;
     state_.tokens += step.tokens;
     state_.target_tokens += step.targets;
-    state_.loss_average = state_.step == 1 ? state_.last_loss
-                                           : 0.95 * state_.loss_average + 0.05 * state_.last_loss;
+    state_.loss_average =
+        state_.step == 1 ? state_.last_loss : 0.95 * state_.loss_average + 0.05 * state_.last_loss;
     const double step_s = seconds_since(start);
     state_.seconds += step_s;
     write_metrics(step, rate, norm, step_s);

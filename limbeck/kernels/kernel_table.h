@@ -1,0 +1,90 @@
+// The inner loops of inference, one table of function pointers per instruction set.
+// Adding an instruction set: write kernels_<isa>.cpp (sixteen lanes of float, and of bytes times
+// bytes), add its table to kAllKernels. Tests and benchmarks loop over supported_kernels().
+//
+// Every table gives the same bits. The loops are written once, over sixteen lanes (*.inc), and each
+// output is a fixed sequence of operations: it depends neither on the instruction set, nor on the
+// number of threads, nor on how many rows or columns are computed together.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "limbeck/kernels/panels.h"
+
+namespace limbeck {
+
+// Rows of activations in blocks of 32: x[i] ~ scales[i / 32] * codes[i]. Shapes per row:
+// codes [columns], scales [columns / 32], sums [columns / 16] of the codes.
+struct QuantizedRows {
+  const std::int8_t* codes = nullptr;
+  const float* scales = nullptr;
+  const std::int32_t* sums = nullptr;
+  std::size_t columns = 0;
+};
+
+// Rows of weights as they lie in the file: f32, f16 or bf16.
+struct PlainRows {
+  TensorType type = TensorType::f32;
+  const std::byte* data = nullptr;
+  std::size_t columns = 0;
+  std::size_t stride = 0;  // bytes from a row to the next
+};
+
+// out[i * stride + r]: column i is an activation row, r a weight row.
+struct Output {
+  float* data = nullptr;
+  std::size_t stride = 0;
+};
+
+// Kernels trust their arguments and never throw: shapes are checked where tensors are made.
+struct KernelTable {
+  std::string_view name;  // "scalar", "avx2", ...
+  bool (*cpu_has)() noexcept;
+
+  // One row to codes, round half to even, scale = max |x| / 127. columns % 32 == 0.
+  void (*quantize_row)(const float* x, std::size_t columns, std::int8_t* codes, float* scales,
+                       std::int32_t* sums) noexcept;
+
+  // Rows [16 * panel, ...) of `n_panels` panels times `n` quantized rows. Only rows below
+  // matrix.rows are written.
+  void (*matmul_panels)(const PanelMatrix& matrix, std::size_t panel, std::size_t n_panels,
+                        const QuantizedRows& x, std::size_t n, Output out) noexcept;
+
+  // `n_rows` rows times `n` rows of floats, `x_stride` floats apart.
+  void (*matmul_plain)(const PlainRows& rows, std::size_t n_rows, const float* x,
+                       std::size_t x_stride, std::size_t n, Output out) noexcept;
+
+  // In place: x <- softmax(x). n == 0 does nothing.
+  void (*softmax)(float* x, std::size_t n) noexcept;
+  // out[i][c] = sum over j of weights[i * weights_stride + j] * values[j * columns + c]; out rows
+  // are `out.stride` apart. In the order of j.
+  void (*weighted_sum)(const float* weights, std::size_t weights_stride, std::size_t n,
+                       const float* values, std::size_t n_values, std::size_t columns,
+                       Output out) noexcept;
+
+  // In place, n values: x <- silu(x), or gelu's tanh form; multiplied by `up` unless it is null.
+  void (*silu)(float* x, const float* up, std::size_t n) noexcept;
+  void (*gelu_tanh)(float* x, const float* up, std::size_t n) noexcept;
+  // x <- cap * tanh(x / cap).
+  void (*soft_cap)(float* x, std::size_t n, float cap) noexcept;
+  // Sum of squares.
+  float (*sum_of_squares)(const float* x, std::size_t n) noexcept;
+};
+
+extern const KernelTable kScalarKernels;
+#if defined(__x86_64__)
+extern const KernelTable kAvx2Kernels;
+extern const KernelTable kAvx512Kernels;
+#endif
+
+// The tables this CPU can run, fastest first; scalar is always the last.
+std::vector<const KernelTable*> supported_kernels();
+
+// The table in use: LIMBECK_KERNELS=<name> if set, else the fastest. Chosen once, thread-safe.
+// Throws Error{usage} if LIMBECK_KERNELS names a table this CPU cannot run.
+const KernelTable& kernels();
+
+}  // namespace limbeck

@@ -1,0 +1,48 @@
+// Quantized matrices re-laid for wide loops: panels of 16 rows, blocks of 32 columns, so that one
+// vector holds the same columns of sixteen rows and no sum crosses lanes. Lossless: the codes and
+// scales of the file, in another order.
+//
+// A panel is a row of blocks; every `blocks_per_header` blocks a header precedes. Codes are
+// unsigned. Byte 4r + c of code vector j (0..7) is row r, column 4j + c of the block.
+//   4 bits: 4 x 64 bytes, low nibbles vectors 0..3, high nibbles 4..7
+//   2 bits: 2 x 64 bytes, fields of two bits from the lowest: vectors 0..3, then 4..7
+//   1 bit:  64 bytes, bit j is vector j
+// Codes of 5, 6 and 3 bits are 4 + 1, 4 + 2 and 2 + 1 bits in this order. Scales follow the codes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "limbeck/base/tensor_type.h"
+
+namespace limbeck {
+
+inline constexpr std::size_t kPanelRows = 16;
+inline constexpr std::size_t kBlockColumns = 32;
+
+struct PanelLayout {
+  TensorType type;
+  std::size_t blocks_per_header;  // 0: no header
+  std::size_t header_bytes;       // sixteen f16 d, then sixteen f16 dmin where the type has one
+  std::size_t block_bytes;
+};
+
+// nullptr if the type has no panel form.
+const PanelLayout* panel_layout(TensorType type) noexcept;
+
+// Bytes of one panel of `columns` weights, a multiple of the type's block.
+std::size_t panel_bytes(const PanelLayout& layout, std::size_t columns) noexcept;
+
+// Re-lays `n_rows` (1..16) consecutive rows into one panel; missing rows become zero.
+// rows.size() == n_rows * row_bytes(type, columns), panel.size() == panel_bytes(columns).
+void pack_panel(const PanelLayout& layout, std::span<const std::byte> rows, std::size_t n_rows,
+                std::size_t columns, std::span<std::uint8_t> panel);
+
+struct PanelMatrix {
+  TensorType type = TensorType::q8_0;
+  std::size_t rows = 0, columns = 0, panel_bytes = 0;
+  const std::uint8_t* data = nullptr;
+};
+
+}  // namespace limbeck

@@ -12,16 +12,24 @@
 
 namespace limbeck {
 
+struct ModelOptions {
+  // Quantized weights are re-laid once for the kernels, in memory of their own: about the size of
+  // the file. Otherwise on the fly from the mapped file: less memory, several times slower.
+  bool repack = true;
+  int threads = 0;  // that re-lay; 0: one per core
+};
+
 class Model {
  public:
   // The checkpoint must outlive the model. Throws Error{unsupported} on a tensor type it cannot
   // multiply.
-  explicit Model(const Checkpoint& checkpoint);
+  explicit Model(const Checkpoint& checkpoint, const ModelOptions& options = {});
   ~Model();
   Model(Model&&) noexcept;
 
   const Architecture& architecture() const noexcept;
   const Checkpoint& checkpoint() const noexcept;
+  std::size_t memory_bytes() const noexcept;  // beyond the mapped file
 
   struct Impl;
   const Impl& impl() const noexcept { return *impl_; }
@@ -44,7 +52,8 @@ struct Batch {
 struct DecoderOptions {
   std::int64_t context =
       0;  // positions a sequence can hold; 0: the model's. More than the model's: Error{usage}
-  int n_sequences = 1;  // sequences held at once
+  int n_sequences = 1;      // sequences held at once
+  std::size_t batch = 512;  // items run together; more are run in turns. Same results
 };
 
 // Sees the input of each linear layer: `name` the canonical weight name ("blk.0.attn_q.weight";

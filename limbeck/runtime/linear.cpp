@@ -1,0 +1,172 @@
+#include "limbeck/runtime/linear.h"
+
+#include <algorithm>
+
+#include "limbeck/base/error.h"
+#include "limbeck/codec/codec.h"
+
+namespace limbeck {
+namespace {
+
+bool is_plain(TensorType type) noexcept {
+  return type == TensorType::f32 || type == TensorType::f16 || type == TensorType::bf16;
+}
+
+std::span<const std::byte> row_bytes_of(const Linear& linear, std::size_t row, std::size_t n) {
+  const std::size_t stride = linear.weight.bytes.size() / linear.rows();
+  return linear.weight.bytes.subspan(row * stride, n * stride);
+}
+
+// Rows [first, first + n) times all of x.
+void multiply_plain(const KernelTable& kernels, const Linear& linear, std::size_t first,
+                    std::size_t n, const Rows& x, Output out) {
+  const auto bytes = row_bytes_of(linear, first, n);
+  const PlainRows rows{linear.weight.type, bytes.data(), linear.columns(), bytes.size() / n};
+  kernels.matmul_plain(rows, n, x.row(0), x.columns(), x.n(), {out.data + first, out.stride});
+}
+
+// As above, for types without a kernel of their own: decoded a few rows at a time.
+void multiply_decoded(const KernelTable& kernels, const Linear& linear, std::size_t first,
+                      std::size_t n, const Rows& x, Output out) {
+  thread_local std::vector<float> decoded;
+  const std::size_t columns = linear.columns(), group = 4;
+  decoded.resize(group * columns);
+  for (std::size_t r = 0; r < n; r += group) {
+    const std::size_t here = std::min(group, n - r);
+    for (std::size_t i = 0; i < here; ++i) {
+      decode_row(linear.weight.type, row_bytes_of(linear, first + r + i, 1),
+                 std::span(decoded).subspan(i * columns, columns));
+    }
+    const PlainRows rows{TensorType::f32, reinterpret_cast<const std::byte*>(decoded.data()),
+                         columns, columns * sizeof(float)};
+    kernels.matmul_plain(rows, here, x.row(0), x.columns(), x.n(),
+                         {out.data + first + r, out.stride});
+  }
+}
+
+void multiply_panels(const KernelTable& kernels, const Linear& linear, std::size_t first,
+                     std::size_t n, const Rows& x, Output out) {
+  const std::size_t panel = first / kPanelRows, n_panels = (n + kPanelRows - 1) / kPanelRows;
+  PanelMatrix matrix{linear.weight.type, linear.rows(), linear.columns(),
+                     panel_bytes(*linear.layout, linear.columns()), linear.packed.data()};
+  if (!linear.packed.empty()) {
+    kernels.matmul_panels(matrix, panel, n_panels, x.codes(), x.n(), out);
+    return;
+  }
+  thread_local std::vector<std::uint8_t> packed;
+  packed.resize(n_panels * matrix.panel_bytes);
+  for (std::size_t p = 0; p < n_panels; ++p) {
+    const std::size_t row = first + p * kPanelRows, here = std::min(kPanelRows, first + n - row);
+    pack_panel(*linear.layout, row_bytes_of(linear, row, here), here, linear.columns(),
+               std::span(packed).subspan(p * matrix.panel_bytes, matrix.panel_bytes));
+  }
+  matrix.rows = n;
+  matrix.data = packed.data();
+  kernels.matmul_panels(matrix, 0, n_panels, x.codes(), x.n(), {out.data + first, out.stride});
+}
+
+void multiply_rows(const KernelTable& kernels, const Linear& linear, std::size_t first,
+                   std::size_t n, const Rows& x, Output out) {
+  if (linear.layout) {
+    multiply_panels(kernels, linear, first, n, x, out);
+  } else if (is_plain(linear.weight.type)) {
+    multiply_plain(kernels, linear, first, n, x, out);
+  } else {
+    multiply_decoded(kernels, linear, first, n, x, out);
+  }
+  if (linear.bias.empty()) return;
+  for (std::size_t i = 0; i < x.n(); ++i) {
+    for (std::size_t r = first; r < first + n; ++r) out.data[i * out.stride + r] += linear.bias[r];
+  }
+}
+
+// Rows a task takes: two panels or more, until a task is worth its start.
+std::size_t rows_of_task(const Linear& linear) noexcept {
+  constexpr std::size_t kLeast = 2 * kPanelRows, kWeights = 1u << 15;
+  return (kWeights / linear.columns() / kLeast + 1) * kLeast;
+}
+
+}  // namespace
+
+Linear make_linear(const Checkpoint& checkpoint, const std::string& name) {
+  Linear linear;
+  linear.name = name;
+  linear.weight = checkpoint.at(name);
+  linear.layout = panel_layout(linear.weight.type);
+  if (!is_plain(linear.weight.type) && !can_decode(linear.weight.type)) {
+    fail(ErrorKind::unsupported, "{}: tensor '{}' is of type {}, which cannot be multiplied",
+         checkpoint.path().string(), name, info(linear.weight.type).name);
+  }
+  if (name.ends_with(".weight")) {
+    const std::string bias = name.substr(0, name.size() - 6) + "bias";
+    if (checkpoint.find(bias)) linear.bias = checkpoint.floats(bias);
+  }
+  return linear;
+}
+
+void repack(Linear& linear, ThreadPool& pool) {
+  if (!linear.layout) return;
+  const std::size_t size = panel_bytes(*linear.layout, linear.columns());
+  const std::size_t n_panels = (linear.rows() + kPanelRows - 1) / kPanelRows;
+  linear.packed.resize(n_panels * size);
+  pool.run(n_panels, [&](std::size_t p) {
+    const std::size_t row = p * kPanelRows, here = std::min(kPanelRows, linear.rows() - row);
+    pack_panel(*linear.layout, row_bytes_of(linear, row, here), here, linear.columns(),
+               std::span(linear.packed).subspan(p * size, size));
+  });
+}
+
+void Rows::resize(std::size_t n, std::size_t columns) {
+  n_ = n;
+  columns_ = columns;
+  if (floats_.size() < n * columns) floats_.resize(n * columns);
+  if (columns % kBlockColumns != 0) return;
+  if (codes_.size() < n * columns) {
+    codes_.resize(n * columns);
+    scales_.resize(n * columns / kBlockColumns);
+    sums_.resize(n * columns / 16);
+  }
+}
+
+void Rows::quantize(const KernelTable& kernels, std::size_t i) noexcept {
+  kernels.quantize_row(row(i), columns_, codes_.data() + i * columns_,
+                       scales_.data() + i * columns_ / kBlockColumns,
+                       sums_.data() + i * columns_ / 16);
+}
+
+QuantizedRows Rows::codes() const noexcept {
+  return {codes_.data(), scales_.data(), sums_.data(), columns_};
+}
+
+std::size_t Rows::memory_bytes() const noexcept {
+  return floats_.size() * 4 + scales_.size() * 4 + codes_.size() + sums_.size() * 4;
+}
+
+bool needs_codes(std::span<const Linear* const> layers) noexcept {
+  return std::ranges::any_of(layers, [](const Linear* layer) { return layer->layout != nullptr; });
+}
+
+void multiply(ThreadPool& pool, const KernelTable& kernels, std::span<const Linear* const> layers,
+              const Rows& x, std::span<float* const> out) {
+  if (x.n() == 0) return;
+  std::size_t n_tasks = 0;
+  for (const Linear* layer : layers) {
+    n_tasks += (layer->rows() + rows_of_task(*layer) - 1) / rows_of_task(*layer);
+  }
+  pool.run(n_tasks, [&](std::size_t task) {
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      const Linear& layer = *layers[i];
+      const std::size_t grain = rows_of_task(layer), tasks = (layer.rows() + grain - 1) / grain;
+      if (task >= tasks) {
+        task -= tasks;
+        continue;
+      }
+      const std::size_t first = task * grain;
+      multiply_rows(kernels, layer, first, std::min(grain, layer.rows() - first), x,
+                    {out[i], layer.rows()});
+      return;
+    }
+  });
+}
+
+}  // namespace limbeck

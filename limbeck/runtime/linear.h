@@ -1,0 +1,65 @@
+// Linear layers: weights in the form the kernels take, and the product with a batch of rows.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "limbeck/base/thread_pool.h"
+#include "limbeck/kernels/kernel_table.h"
+#include "limbeck/model/checkpoint.h"
+
+namespace limbeck {
+
+// One weight matrix [rows, columns] and its bias. Plain types stay views of the file; types with a
+// panel form are re-laid once into `packed`, or on the fly where that is empty.
+struct Linear {
+  std::string name;  // canonical: "blk.0.attn_q.weight"
+  Weight weight;
+  std::vector<float> bias;  // [rows] or empty
+  const PanelLayout* layout = nullptr;
+  std::vector<std::uint8_t> packed;
+
+  std::size_t rows() const noexcept { return static_cast<std::size_t>(weight.rows); }
+  std::size_t columns() const noexcept { return static_cast<std::size_t>(weight.columns); }
+};
+
+// Throws Error{unsupported} naming the tensor if its type cannot be multiplied.
+Linear make_linear(const Checkpoint& checkpoint, const std::string& name);
+// Re-lays the panels, if the type has them.
+void repack(Linear& linear, ThreadPool& pool);
+
+// Rows of activations, as floats and, where a layer needs it, quantized. Reused between layers.
+class Rows {
+ public:
+  void resize(std::size_t n, std::size_t columns);
+  std::size_t n() const noexcept { return n_; }
+  std::size_t columns() const noexcept { return columns_; }
+  float* row(std::size_t i) noexcept { return floats_.data() + i * columns_; }
+  const float* row(std::size_t i) const noexcept { return floats_.data() + i * columns_; }
+  std::span<const float> floats() const noexcept { return {floats_.data(), n_ * columns_}; }
+
+  // Makes the codes of row `i`. Different rows may be quantized by different threads.
+  void quantize(const KernelTable& kernels, std::size_t i) noexcept;
+  QuantizedRows codes() const noexcept;
+  std::size_t memory_bytes() const noexcept;
+
+ private:
+  std::size_t n_ = 0, columns_ = 0;
+  std::vector<float> floats_, scales_;
+  std::vector<std::int8_t> codes_;
+  std::vector<std::int32_t> sums_;
+};
+
+// Whether any of these layers multiplies quantized rows.
+bool needs_codes(std::span<const Linear* const> layers) noexcept;
+
+// out[i] = layers[i] x + bias, [x.n, rows]; the layers share their input. x is quantized already if
+// needs_codes. Results depend on neither the number of threads nor the rows beside a row.
+void multiply(ThreadPool& pool, const KernelTable& kernels, std::span<const Linear* const> layers,
+              const Rows& x, std::span<float* const> out);
+
+}  // namespace limbeck

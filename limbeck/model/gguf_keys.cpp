@@ -1,6 +1,9 @@
 #include "limbeck/model/gguf_keys.h"
 
+#include <fmt/core.h>
+
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 #include "limbeck/base/error.h"
@@ -15,6 +18,9 @@ using Kind = RopeScaling::Kind;
 bool is_gemma(const Architecture& a) {
   return a.family == Family::gemma2 || a.family == Family::gemma3;
 }
+
+// The shortest decimal that is this float: 1e-5 was meant, not 9.99999975e-06.
+double shortest(float value) { return std::strtod(fmt::format("{}", value).c_str(), nullptr); }
 
 // Keys "<architecture>.<name>" of one file.
 class Keys {
@@ -31,6 +37,10 @@ class Keys {
     return *found;
   }
   double number(std::string_view key, double fallback) const {
+    const GgufValue* held = value(key);
+    if (held != nullptr && std::holds_alternative<float>(*held)) {
+      return shortest(std::get<float>(*held));
+    }
     return file_.number(prefix_ + std::string(key)).value_or(fallback);
   }
   const std::string* text(std::string_view key) const {
@@ -92,7 +102,7 @@ std::vector<double> factors(const GgufReader& file, std::string_view name, std::
     if (!(value > 0) || !std::isfinite(value)) {
       fail(ErrorKind::format, "{}: tensor '{}' holds {} at {}", file.origin(), name, value, i);
     }
-    out.push_back(static_cast<double>(value));
+    out.push_back(shortest(value));
   }
   return out;
 }

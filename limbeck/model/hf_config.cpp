@@ -129,12 +129,16 @@ void read_layer_types(Fields& fields, Architecture& a) {
     fail(ErrorKind::format, "{}: layer_types has sliding layers but sliding_window is not set",
          fields.where());
   }
-  for (a.sliding_pattern = 1; a.sliding_pattern <= a.layers; ++a.sliding_pattern) {
-    bool same = true;
+  const auto matches = [&] {
     for (std::int64_t i = 0; i < a.layers; ++i) {
-      same = same && a.slides(i) == (types[static_cast<std::size_t>(i)] == "sliding_attention");
+      const bool sliding = types[static_cast<std::size_t>(i)] == "sliding_attention";
+      if (a.slides(i) != sliding) return false;
     }
-    if (same) return;
+    return true;
+  };
+  if (matches()) return;  // the usual pattern of the family, longer than a small model
+  for (a.sliding_pattern = 1; a.sliding_pattern <= a.layers; ++a.sliding_pattern) {
+    if (matches()) return;
   }
   fail(ErrorKind::unsupported,
        "{}: layer_types: only patterns where each n-th layer is full_attention are supported",

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include <array>
 #include <map>
+#include <optional>
 #include <random>
 
 #include "limbeck/base/atomic_file.h"
@@ -144,14 +144,12 @@ std::string_view torch_dtype(std::span<const NamedTensor> tensors) {
   return name;
 }
 
+// Absent ids are null: the classes of transformers have defaults that a small vocabulary lacks.
 void add_token_ids(Json& out, const Tokenizer* tokenizer) {
-  if (tokenizer == nullptr) return;
-  const std::array ids = {std::pair{"bos_token_id", tokenizer->bos()},
-                          std::pair{"eos_token_id", tokenizer->eos()},
-                          std::pair{"pad_token_id", tokenizer->pad()}};
-  for (const auto& [key, id] : ids) {
-    if (id) out[key] = *id;
-  }
+  const auto id = [](std::optional<TokenId> token) { return token ? Json(*token) : Json(nullptr); };
+  out["bos_token_id"] = tokenizer != nullptr ? id(tokenizer->bos()) : Json(nullptr);
+  out["eos_token_id"] = tokenizer != nullptr ? id(tokenizer->eos()) : Json(nullptr);
+  out["pad_token_id"] = tokenizer != nullptr ? id(tokenizer->pad()) : Json(nullptr);
 }
 
 // Licences and cards go along with a model; nothing else of the folder does.

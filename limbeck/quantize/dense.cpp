@@ -1,0 +1,114 @@
+#include "limbeck/quantize/dense.h"
+
+#include <algorithm>
+#include <cmath>
+
+// One source, one version per instruction set, chosen when the program starts. Without FMA
+// contraction (a flag of this module) the versions give the same bits.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define LIMBECK_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define LIMBECK_WIDE
+#endif
+
+namespace limbeck {
+namespace {
+
+constexpr std::size_t kTile = 64;
+
+template <typename T>
+inline __attribute__((always_inline)) T lane_dot(const T* x, const T* y, std::size_t n) {
+  T lanes[16] = {};
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    for (std::size_t k = 0; k < 16; ++k) lanes[k] += x[i + k] * y[i + k];
+  }
+  for (std::size_t k = 0; i + k < n; ++k) lanes[k] += x[i + k] * y[i + k];
+  for (std::size_t width = 8; width > 0; width /= 2) {
+    for (std::size_t k = 0; k < width; ++k) lanes[k] += lanes[k + width];
+  }
+  return lanes[0];
+}
+
+}  // namespace
+
+LIMBECK_WIDE void add_product(const Product& product, float* c, std::size_t c_stride,
+                              std::size_t rows, std::size_t begin, std::size_t end) noexcept {
+  std::size_t k = begin;
+  for (; k + kTile <= end; k += kTile) {
+    for (std::size_t i = 0; i < rows; ++i) {
+      float sums[kTile] = {};
+      const float* a = product.a + i * product.a_row;
+      const float* b = product.b + k;
+      for (std::size_t j = 0; j < product.depth; ++j) {
+        const float factor = a[j * product.a_column];
+        for (std::size_t t = 0; t < kTile; ++t) sums[t] += factor * b[t];
+        b += product.b_stride;
+      }
+      float* out = c + i * c_stride + k;
+      for (std::size_t t = 0; t < kTile; ++t) out[t] += sums[t];
+    }
+  }
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t t = k; t < end; ++t) {
+      float sum = 0;
+      for (std::size_t j = 0; j < product.depth; ++j) {
+        sum += product.a[i * product.a_row + j * product.a_column] *
+               product.b[j * product.b_stride + t];
+      }
+      c[i * c_stride + t] += sum;
+    }
+  }
+}
+
+LIMBECK_WIDE void add_scaled(float a, const float* x, float* y, std::size_t n) noexcept {
+  for (std::size_t i = 0; i < n; ++i) y[i] += a * x[i];
+}
+LIMBECK_WIDE void add_scaled(double a, const double* x, double* y, std::size_t n) noexcept {
+  for (std::size_t i = 0; i < n; ++i) y[i] += a * x[i];
+}
+LIMBECK_WIDE double dot(const double* x, const double* y, std::size_t n) noexcept {
+  return lane_dot(x, y, n);
+}
+LIMBECK_WIDE float dot(const float* x, const float* y, std::size_t n) noexcept {
+  return lane_dot(x, y, n);
+}
+
+std::vector<float> inverse_factor(std::span<const float> a, std::size_t n, ThreadPool& pool) {
+  // R upper triangular with R R^T = A, from the last column up; then U = R^-1, as
+  // A^-1 = R^-T R^-1.
+  std::vector<double> r(n * n);
+  for (std::size_t j = n; j-- > 0;) {
+    const std::size_t tail = j + 1;
+    const double* row = r.data() + j * n;
+    const double pivot = double{a[j * n + j]} - dot(row + tail, row + tail, n - tail);
+    if (!(pivot > 0) || !std::isfinite(pivot)) return {};
+    const double root = std::sqrt(pivot);
+    const auto solve = [&](std::size_t i) {
+      r[i * n + j] =
+          (double{a[i * n + j]} - dot(r.data() + i * n + tail, row + tail, n - tail)) / root;
+    };
+    if (j * (n - j) < 1u << 16) {  // too little work to share
+      for (std::size_t i = 0; i < j; ++i) solve(i);
+    } else {
+      pool.run_ranges(j, 64, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) solve(i);
+      });
+    }
+    r[j * n + j] = root;
+  }
+  std::vector<float> u(n * n);
+  pool.run(n, [&](std::size_t i) {
+    std::vector<double> rest(n);
+    rest[i] = 1;
+    for (std::size_t k = i; k < n; ++k) {
+      const double value = rest[k] / r[k * n + k];
+      u[i * n + k] = static_cast<float>(value);
+      add_scaled(-value, r.data() + k * n + k + 1, rest.data() + k + 1, n - k - 1);
+    }
+  });
+  return u;
+}
+
+}  // namespace limbeck

@@ -104,6 +104,9 @@ class LocalTeacher : public Teacher {
             std::accumulate(generated[i].logprobs.begin(), generated[i].logprobs.end(), 0.0);
         answer.text = std::move(generated[i].text);
         answer.ids = std::move(generated[i].ids);
+        // Students learn the answer as its text is encoded, which constrained decoding may spell in
+        // other tokens: soft labels belong to the former.
+        if (request.signal != Signal::text) answer.ids = tokenizer.encode(answer.text, false);
         if (request.signal != Signal::text) add_soft_labels(answer, prompts[i], request);
         deliver(begin + i, std::move(answer));
       }

@@ -26,8 +26,9 @@ struct SoftLabel {
 
 struct TeacherAnswer {
   std::string text;
-  std::vector<TokenId>
-      ids;  // in the teacher's vocabulary, without the stop token; empty if unknown
+  // In the teacher's vocabulary, without the stop token: as generated, or as the text is encoded
+  // where soft labels were asked for; empty if unknown.
+  std::vector<TokenId> ids;
   std::vector<SoftLabel> soft;  // one for each id and one more for the stop token; empty: text only
   std::int64_t prompt_tokens = 0, answer_tokens = 0;
   double logprob = 0;  // of the answer, nats; 0 when unknown

@@ -1,0 +1,15 @@
+// The first byte picks the format.
+#include "fuzz/target.h"
+#include "limbeck/format/rows.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace limbeck;
+  if (size == 0) return 0;
+  return fuzz::value_or_error([&] {
+    const auto text = fuzz::as_text(data + 1, size - 1);
+    const auto rows = data[0] == 'j'   ? parse_jsonl(text, "fuzz")
+                      : data[0] == 't' ? parse_delimited(text, '\t', "fuzz")
+                                       : parse_delimited(text, ',', "fuzz");
+    for (const Row& row : rows) fuzz::require(row.value.is_object() && row.line > 0, "rows");
+  });
+}

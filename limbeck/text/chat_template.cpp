@@ -12,18 +12,19 @@ using jinja::Value;
 constexpr std::size_t kInputDepth = 100;
 
 Value from_json(Heap& heap, const Json& json, bool trusted, std::size_t depth) {
-  if (depth > kInputDepth)
-    heap.error(fmt::format("the messages nest deeper than {}", kInputDepth));
+  if (depth > kInputDepth) heap.error(fmt::format("the messages nest deeper than {}", kInputDepth));
   heap.budget().step();
   switch (json.type()) {
-    case Json::value_t::boolean: return Value::of(json.get<bool>()).with_trust(trusted);
+    case Json::value_t::boolean:
+      return Value::of(json.get<bool>()).with_trust(trusted);
     case Json::value_t::number_integer:
       return Value::of(json.get<std::int64_t>()).with_trust(trusted);
     case Json::value_t::number_unsigned:
       if (json.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX))
         return Value::of(json.get<double>()).with_trust(trusted);
       return Value::of(json.get<std::int64_t>()).with_trust(trusted);
-    case Json::value_t::number_float: return Value::of(json.get<double>()).with_trust(trusted);
+    case Json::value_t::number_float:
+      return Value::of(json.get<double>()).with_trust(trusted);
     case Json::value_t::string: {
       const auto& text = json.get_ref<const std::string&>();
       return heap.string(is_utf8(text) ? text : replace_invalid_utf8(text), trusted);
@@ -41,7 +42,8 @@ Value from_json(Heap& heap, const Json& json, bool trusted, std::size_t depth) {
       }
       return Value::of(jinja::Kind::dict, dict);
     }
-    default: return Value::none();
+    default:
+      return Value::none();
   }
 }
 
@@ -61,8 +63,7 @@ ChatTemplate::~ChatTemplate() = default;
 
 ChatTemplate ChatTemplate::parse(std::string_view source, std::string_view origin,
                                  const TemplateLimits& limits) {
-  return ChatTemplate(
-      std::make_unique<Impl>(Impl{jinja::parse_template(source, origin, limits)}));
+  return ChatTemplate(std::make_unique<Impl>(Impl{jinja::parse_template(source, origin, limits)}));
 }
 
 std::vector<PromptSegment> ChatTemplate::render(const Json& context, std::int64_t now) const {

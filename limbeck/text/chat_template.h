@@ -15,8 +15,9 @@ namespace limbeck {
 
 struct TemplateLimits {
   std::size_t source_bytes = 256u << 10, nodes = 200'000, parse_depth = 128, call_depth = 64;
-  std::size_t steps = 2'000'000, output_bytes = 4u << 20, heap_bytes = 64u << 20, range = 100'000;
-  double seconds = 0.25;  // wall
+  std::size_t steps = 2'000'000, output_bytes = 4u << 20, range = 100'000;
+  std::size_t heap_bytes = 40u << 20;  // as counted; the allocator's share keeps it below 64 MiB
+  double seconds = 0.2;                // wall; checked often enough to end within 250 ms
 };
 
 class ChatTemplate {
@@ -28,11 +29,12 @@ class ChatTemplate {
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();
 
-  // `context`: messages, tools, add_generation_prompt, bos_token, eos_token, ... Text that stems
-  // from `context` values under "messages", "tools" and "documents" is untrusted in the result;
-  // bos_token and the template's own text are trusted. Throws Error{format} on raise_exception(...)
-  // (its message), undefined operations, limits exceeded. `now`: seconds since the epoch for
-  // strftime_now; 0 means the clock.
+  // `context`: messages, tools, add_generation_prompt, bos_token, eos_token, ... The template's
+  // own text and the values named "..._token" are trusted; every other text of the context is not,
+  // nor is what is made of it (JSON written from it as a whole). Throws Error{format} on
+  // raise_exception(...) (its message), on what Python refuses (undefined values used, types that
+  // do not fit) and when a limit is exceeded; Error{unsupported} on functions it does not know.
+  // `now`: seconds since the epoch for strftime_now; 0 means the clock.
   std::vector<PromptSegment> render(const Json& context, std::int64_t now = 0) const;
   std::string render_text(const Json& context, std::int64_t now = 0) const;
 

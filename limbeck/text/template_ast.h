@@ -36,9 +36,9 @@ enum class ExprKind : std::uint8_t {
   logical_not,
   logical_and,
   logical_or,
-  binary,   // operators[0]
-  concat,   // all operands, by ~
-  compare,  // operands[0] operators[0] operands[1] operators[1] ...
+  binary,     // operators[0]
+  concat,     // all operands, by ~
+  compare,    // operands[0] operators[0] operands[1] operators[1] ...
   condition,  // operands[1] if operands[0] else operands[2] (may be null)
 };
 
@@ -111,7 +111,7 @@ enum class StmtKind : std::uint8_t {
   call_block,
   filter_block,
   with,
-  body,  // generation: just its content
+  body,   // generation: just its content
   leave,  // break
   next,   // continue
 };

@@ -15,10 +15,16 @@ struct Special {
 };
 // The upper cases of more than one character that prompts can hold (Unicode SpecialCasing.txt).
 constexpr Special kSpecial[] = {
-    {0xdf, "SS", "Ss"},       {0x149, "\u02bcN", "\u02bcN"}, {0x1f0, "J\u030c", "J\u030c"},
+    {0xdf, "SS", "Ss"},
+    {0x149, "\u02bcN", "\u02bcN"},
+    {0x1f0, "J\u030c", "J\u030c"},
     {0x587, "\u0535\u0552", "\u0535\u0582"},
-    {0xfb00, "FF", "Ff"},     {0xfb01, "FI", "Fi"},          {0xfb02, "FL", "Fl"},
-    {0xfb03, "FFI", "Ffi"},   {0xfb04, "FFL", "Ffl"},        {0xfb05, "ST", "St"},
+    {0xfb00, "FF", "Ff"},
+    {0xfb01, "FI", "Fi"},
+    {0xfb02, "FL", "Fl"},
+    {0xfb03, "FFI", "Ffi"},
+    {0xfb04, "FFL", "Ffl"},
+    {0xfb05, "ST", "St"},
     {0xfb06, "ST", "St"},
 };
 

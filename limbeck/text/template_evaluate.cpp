@@ -31,27 +31,38 @@ Value Evaluator::evaluate(const Expr& expr) {
   const Budget::Depth depth(budget());
   const auto operand = [&](std::size_t i) { return evaluate(*expr.operands[i]); };
   switch (expr.kind) {
-    case ExprKind::constant: return expr.value;
-    case ExprKind::name: return evaluate_name(expr);
+    case ExprKind::constant:
+      return expr.value;
+    case ExprKind::name:
+      return evaluate_name(expr);
     case ExprKind::list:
-    case ExprKind::tuple: return evaluate_list(expr);
-    case ExprKind::dict: return evaluate_dict(expr);
-    case ExprKind::attribute: return attribute(operand(0), expr.value);
+    case ExprKind::tuple:
+      return evaluate_list(expr);
+    case ExprKind::dict:
+      return evaluate_dict(expr);
+    case ExprKind::attribute:
+      return attribute(operand(0), expr.value);
     case ExprKind::item: {
       const Value object = operand(0);
       return item(object, operand(1));
     }
-    case ExprKind::slice: return evaluate_slice(expr);
-    case ExprKind::call: return evaluate_call(expr, nullptr);
-    case ExprKind::filter: return evaluate_filter(expr, nullptr);
-    case ExprKind::test: return evaluate_test(expr);
-    case ExprKind::negate: return negate(heap_, operand(0));
+    case ExprKind::slice:
+      return evaluate_slice(expr);
+    case ExprKind::call:
+      return evaluate_call(expr, nullptr);
+    case ExprKind::filter:
+      return evaluate_filter(expr, nullptr);
+    case ExprKind::test:
+      return evaluate_test(expr);
+    case ExprKind::negate:
+      return negate(heap_, operand(0));
     case ExprKind::plus: {
       Value value = operand(0);
       if (!value.is_number()) heap_.error(fmt::format("a {} has no sign", type_name(value)));
       return value;
     }
-    case ExprKind::logical_not: return Value::of(!truthy(operand(0)));
+    case ExprKind::logical_not:
+      return Value::of(!truthy(operand(0)));
     case ExprKind::logical_and: {
       Value left = operand(0);
       return truthy(left) ? operand(1) : left;
@@ -65,9 +76,12 @@ Value Evaluator::evaluate(const Expr& expr) {
       budget().line = expr.line;
       return binary(heap_, expr.operators[0], left, right);
     }
-    case ExprKind::concat: return evaluate_concat(expr);
-    case ExprKind::compare: return evaluate_compare(expr);
-    case ExprKind::condition: return evaluate_condition(expr);
+    case ExprKind::concat:
+      return evaluate_concat(expr);
+    case ExprKind::compare:
+      return evaluate_compare(expr);
+    case ExprKind::condition:
+      return evaluate_condition(expr);
   }
   return {};
 }
@@ -86,8 +100,7 @@ Value Evaluator::evaluate_name(const Expr& expr) {
 Value Evaluator::evaluate_list(const Expr& expr) {
   std::vector<Value> items;
   for (const ExprPtr& operand : expr.operands) heap_.push(items, evaluate(*operand));
-  return heap_.list(std::move(items),
-                    expr.kind == ExprKind::tuple ? Flavor::tuple : Flavor::list);
+  return heap_.list(std::move(items), expr.kind == ExprKind::tuple ? Flavor::tuple : Flavor::list);
 }
 
 Value Evaluator::evaluate_dict(const Expr& expr) {
@@ -118,8 +131,12 @@ Call Evaluator::evaluate_arguments(const Expr& expr, std::string_view function) 
   for (const Argument& argument : expr.arguments) {
     Value value = evaluate(*argument.value);
     switch (argument.kind) {
-      case Argument::Kind::positional: call.positional.push_back(std::move(value)); break;
-      case Argument::Kind::named: call.named.emplace_back(argument.name, std::move(value)); break;
+      case Argument::Kind::positional:
+        call.positional.push_back(std::move(value));
+        break;
+      case Argument::Kind::named:
+        call.named.emplace_back(argument.name, std::move(value));
+        break;
       case Argument::Kind::spread:
         for (Value& item : iterate(heap_, value)) heap_.push(call.positional, std::move(item));
         break;
@@ -163,9 +180,10 @@ Value Evaluator::call(const Value& callee, Call& arguments) {
 
 Value Evaluator::evaluate_filter(const Expr& expr, const Value* input) {
   const Expr* operand = expr.operands[0].get();
-  const Value value = !operand                                  ? *input
-                      : input && operand->kind == ExprKind::filter ? evaluate_filter(*operand, input)
-                                                                : evaluate(*operand);
+  const Value value = !operand ? *input
+                      : input && operand->kind == ExprKind::filter
+                          ? evaluate_filter(*operand, input)
+                          : evaluate(*operand);
   Call arguments = evaluate_arguments(expr, expr.text);
   budget().line = expr.line;
   return expr.filter->apply(*this, value, arguments);
@@ -242,9 +260,10 @@ Value Evaluator::item(const Value& object, const Value& key) {
   if (object.kind == Kind::dict) {
     if (key.kind != Kind::sequence || key.sequence()->flavor == Flavor::tuple)
       if (const Value* found = object.dict()->find(key)) return *found;
-  } else if (key.is_integral() && (object.is_string() || (object.kind == Kind::sequence &&
-                                   (object.sequence()->flavor <= Flavor::tuple ||
-                                    object.sequence()->flavor == Flavor::range)))) {
+  } else if (key.is_integral() &&
+             (object.is_string() ||
+              (object.kind == Kind::sequence && (object.sequence()->flavor <= Flavor::tuple ||
+                                                 object.sequence()->flavor == Flavor::range)))) {
     const std::int64_t n = length(heap_, object);
     const std::int64_t at = key.as_integer() < 0 ? key.as_integer() + n : key.as_integer();
     if (at >= 0 && at < n)
@@ -256,8 +275,8 @@ Value Evaluator::item(const Value& object, const Value& key) {
     if (object.kind == Kind::space) return dict_attribute(object, key);
     Value found = method(object, key.text->bytes);
     if (!found.is_undefined()) return found;
-    return heap_.undefined(fmt::format("'{} object' has no attribute '{}'", type_name(object),
-                                       key.text->bytes));
+    return heap_.undefined(
+        fmt::format("'{} object' has no attribute '{}'", type_name(object), key.text->bytes));
   }
   TextBuilder why(budget());
   why.append(fmt::format("{} object has no element ", type_name(object)), true);
@@ -331,9 +350,10 @@ Value Evaluator::call_macro(const Callable& callable, Call& call) {
   for (std::size_t i = 0; i < macro.parameters.size(); ++i) {
     if (given[i]) continue;
     const Parameter& parameter = macro.parameters[i];
-    Value value = parameter.fallback ? evaluate(*parameter.fallback)
-                                     : heap_.undefined(fmt::format(
-                                           "parameter '{}' was not provided", parameter.name));
+    Value value =
+        parameter.fallback
+            ? evaluate(*parameter.fallback)
+            : heap_.undefined(fmt::format("parameter '{}' was not provided", parameter.name));
     scope->variables.emplace_back(parameter.id, std::move(value));
   }
   TextBuilder out(budget());

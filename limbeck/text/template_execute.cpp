@@ -37,7 +37,9 @@ class Evaluator::Inner {
 };
 
 Evaluator::Evaluator(const Template& source, Heap& heap, std::int64_t now)
-    : source_(source), heap_(heap), now_(now ? now : static_cast<std::int64_t>(std::time(nullptr))) {}
+    : source_(source),
+      heap_(heap),
+      now_(now ? now : static_cast<std::int64_t>(std::time(nullptr))) {}
 
 void Evaluator::run(const std::vector<std::pair<std::string, Value>>& context, TextBuilder& out) {
   scope_ = heap_.make<Scope>(nullptr);
@@ -79,8 +81,8 @@ void Evaluator::assign(const Target& target, const Value& value) {
   if (target.parts.empty()) return store(target.id, value);
   const std::vector<Value> items = iterate(heap_, value);
   if (items.size() != target.parts.size())
-    heap_.error(fmt::format("cannot unpack {} values into {} names", items.size(),
-                            target.parts.size()));
+    heap_.error(
+        fmt::format("cannot unpack {} values into {} names", items.size(), target.parts.size()));
   for (std::size_t i = 0; i < items.size(); ++i) assign(target.parts[i], items[i]);
 }
 
@@ -106,18 +108,30 @@ Evaluator::Flow Evaluator::execute(const Stmt& stmt, TextBuilder& out) {
   budget().step();
   const Budget::Depth depth(budget());
   switch (stmt.kind) {
-    case StmtKind::text: print(Value(stmt.text), out); break;
-    case StmtKind::output: print(evaluate(*stmt.expressions[0]), out); break;
-    case StmtKind::branch: return execute_branch(stmt, out);
-    case StmtKind::loop: return execute_loop(stmt, out);
+    case StmtKind::text:
+      print(Value(stmt.text), out);
+      break;
+    case StmtKind::output:
+      print(evaluate(*stmt.expressions[0]), out);
+      break;
+    case StmtKind::branch:
+      return execute_branch(stmt, out);
+    case StmtKind::loop:
+      return execute_loop(stmt, out);
     case StmtKind::set: {
       const Value value = evaluate(*stmt.expressions[0]);
       assign(stmt.targets[0], value);
       break;
     }
-    case StmtKind::set_block: execute_set_block(stmt); break;
-    case StmtKind::macro: store(stmt.macro->id, macro_value(*stmt.macro)); break;
-    case StmtKind::call_block: execute_call_block(stmt, out); break;
+    case StmtKind::set_block:
+      execute_set_block(stmt);
+      break;
+    case StmtKind::macro:
+      store(stmt.macro->id, macro_value(*stmt.macro));
+      break;
+    case StmtKind::call_block:
+      execute_call_block(stmt, out);
+      break;
     case StmtKind::filter_block: {
       TextBuilder inner(budget());
       execute_inner(stmt.bodies[0], inner);
@@ -125,10 +139,14 @@ Evaluator::Flow Evaluator::execute(const Stmt& stmt, TextBuilder& out) {
       print(evaluate_filter(*stmt.expressions[0], &text), out);
       break;
     }
-    case StmtKind::with: return execute_with(stmt, out);
-    case StmtKind::body: return execute_inner(stmt.bodies[0], out);
-    case StmtKind::leave: return Flow::leave;
-    case StmtKind::next: return Flow::next;
+    case StmtKind::with:
+      return execute_with(stmt, out);
+    case StmtKind::body:
+      return execute_inner(stmt.bodies[0], out);
+    case StmtKind::leave:
+      return Flow::leave;
+    case StmtKind::next:
+      return Flow::next;
   }
   return Flow::normal;
 }

@@ -53,7 +53,8 @@ Value title(Evaluator& e, const Value& value, Call& call) {
   };
   for (std::size_t i = 0; i < text->bytes.size();) {
     const CodePoint c = code_point_at(text->bytes, i);
-    if (is_space(c.value) || std::u32string_view(U"-({[<").find(c.value) != std::u32string_view::npos) {
+    if (is_space(c.value) ||
+        std::u32string_view(U"-({[<").find(c.value) != std::u32string_view::npos) {
       word(i);
       out.append(*text, i, i + c.bytes);
       start = i + c.bytes;
@@ -155,7 +156,8 @@ Value absolute(Evaluator& e, const Value& value, Call& call) {
 Value round(Evaluator& e, const Value& value, Call& call) {
   const auto arguments = call.bind(e.heap(), {"precision", "method"});
   const std::int64_t precision = integer(e.heap(), arguments[0], 0);
-  const std::string method = arguments[1] && arguments[1]->is_string() ? arguments[1]->text->bytes : "common";
+  const std::string method =
+      arguments[1] && arguments[1]->is_string() ? arguments[1]->text->bytes : "common";
   require_defined(e.heap(), value);
   if (!value.is_number()) e.heap().error(fmt::format("round of a {}", type_name(value)));
   if (precision < -300 || precision > 300) e.heap().error("round: the precision is out of range");
@@ -199,8 +201,10 @@ Value indent(Evaluator& e, const Value& value, Call& call) {
     indention = arguments[0]->text;
   } else {
     TextBuilder spaces(e.budget());
-    spaces.repeat(" ", static_cast<std::size_t>(
-                           std::max<std::int64_t>(0, integer(e.heap(), arguments[0], 4))), true);
+    spaces.repeat(
+        " ",
+        static_cast<std::size_t>(std::max<std::int64_t>(0, integer(e.heap(), arguments[0], 4))),
+        true);
     indention = spaces.take();
   }
   const bool first = flag(arguments[1], false), blank = flag(arguments[2], false);
@@ -228,8 +232,9 @@ Value json(Evaluator& e, const Value& value, Call& call) {
     if (a[1]->is_string())
       style.indent = a[1]->text->bytes;
     else
-      style.indent.assign(static_cast<std::size_t>(std::clamp<std::int64_t>(
-                              integer(e.heap(), a[1], 0), 0, 1000)), ' ');
+      style.indent.assign(
+          static_cast<std::size_t>(std::clamp<std::int64_t>(integer(e.heap(), a[1], 0), 0, 1000)),
+          ' ');
   }
   if (a[2] && !a[2]->is_none()) {
     const std::vector<Value> parts = iterate(e.heap(), *a[2]);
@@ -245,7 +250,8 @@ Value center(Evaluator& e, const Value& value, Call& call) {
   const auto arguments = call.bind(e.heap(), {"width"});
   const TextPtr text = to_str(e.heap(), value);
   const std::int64_t width = integer(e.heap(), arguments[0], 80);
-  const std::int64_t fill = std::max<std::int64_t>(0, width - static_cast<std::int64_t>(text->length()));
+  const std::int64_t fill =
+      std::max<std::int64_t>(0, width - static_cast<std::int64_t>(text->length()));
   const std::int64_t left = fill / 2 + (fill & width & 1);  // as CPython's str.center
   TextBuilder out(e.budget());
   out.repeat(" ", static_cast<std::size_t>(left), true);
@@ -255,13 +261,13 @@ Value center(Evaluator& e, const Value& value, Call& call) {
 }
 
 constexpr Filter kFilters[] = {
-    {"upper", upper},       {"lower", lower},         {"capitalize", capitalize},
-    {"title", title},       {"trim", trim},           {"string", to_string},
-    {"safe", safe},         {"escape", escape},       {"e", escape},
-    {"replace", replace},   {"int", to_integer},      {"float", to_real},
-    {"abs", absolute},      {"round", round},         {"default", fallback},
-    {"d", fallback},        {"format", format},       {"indent", indent},
-    {"tojson", json},       {"center", center},
+    {"upper", upper},     {"lower", lower},    {"capitalize", capitalize},
+    {"title", title},     {"trim", trim},      {"string", to_string},
+    {"safe", safe},       {"escape", escape},  {"e", escape},
+    {"replace", replace}, {"int", to_integer}, {"float", to_real},
+    {"abs", absolute},    {"round", round},    {"default", fallback},
+    {"d", fallback},      {"format", format},  {"indent", indent},
+    {"tojson", json},     {"center", center},
 };
 
 }  // namespace

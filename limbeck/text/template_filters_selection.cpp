@@ -20,10 +20,15 @@ Call rest_of(const Call& call, std::size_t at) {
        e.budget().origin(), e.budget().line, kind, name);
 }
 
+// As Jinja: what is false (none, too) has no items.
+std::vector<Value> items_of(Evaluator& e, const Value& value) {
+  return truthy(value) ? iterate(e.heap(), value) : std::vector<Value>();
+}
+
 Value map_attribute(Evaluator& e, const Value& value, const Call& call) {
   const auto arguments = call.bind(e.heap(), {"attribute", "default"});
   std::vector<Value> result;
-  for (const Value& item : iterate(e.heap(), value)) {
+  for (const Value& item : items_of(e, value)) {
     Value found = e.path(item, *arguments[0]);
     if (found.is_undefined() && arguments[1] && !arguments[1]->is_none()) found = *arguments[1];
     e.heap().push(result, std::move(found));
@@ -42,7 +47,7 @@ Value map(Evaluator& e, const Value& value, Call& call) {
   const Filter* filter = find_filter(name);
   if (!filter) unknown(e, "filter", name);
   std::vector<Value> result;
-  for (const Value& item : iterate(e.heap(), value)) {
+  for (const Value& item : items_of(e, value)) {
     Call inner = rest_of(call, 0);
     const Budget::Depth depth(e.budget());
     e.heap().push(result, filter->apply(e, item, inner));
@@ -52,7 +57,8 @@ Value map(Evaluator& e, const Value& value, Call& call) {
 
 Value pick(Evaluator& e, const Value& value, const Call& call, bool by_attribute, bool wanted) {
   const std::size_t at = by_attribute ? 1 : 0;
-  if (by_attribute && call.positional.empty()) e.heap().error("missing parameter for attribute name");
+  if (by_attribute && call.positional.empty())
+    e.heap().error("missing parameter for attribute name");
   const Predicate* predicate = nullptr;
   Call inner;
   if (call.positional.size() > at) {
@@ -62,7 +68,7 @@ Value pick(Evaluator& e, const Value& value, const Call& call, bool by_attribute
     inner = rest_of(call, at);
   }
   std::vector<Value> result;
-  for (const Value& item : iterate(e.heap(), value)) {
+  for (const Value& item : items_of(e, value)) {
     const Value subject = by_attribute ? e.path(item, call.positional[0]) : item;
     const bool holds = predicate ? predicate->holds(e, subject, inner) : truthy(subject);
     if (holds == wanted) e.heap().push(result, item);

@@ -28,7 +28,8 @@ void sort_keyed(Evaluator& e, std::vector<Keyed>& items, bool reverse) {
   std::stable_sort(items.begin(), items.end(), [&](const Keyed& x, const Keyed& y) {
     const Keyed &a = reverse ? y : x, &b = reverse ? x : y;
     for (std::size_t i = 0; i < a.keys.size(); ++i)
-      if (!equal(e.heap(), a.keys[i], b.keys[i])) return compare(e.heap(), a.keys[i], b.keys[i]) < 0;
+      if (!equal(e.heap(), a.keys[i], b.keys[i]))
+        return compare(e.heap(), a.keys[i], b.keys[i]) < 0;
     return false;
   });
 }
@@ -81,14 +82,16 @@ Value items(Evaluator& e, const Value& value, Call& call) {
   call.bind(e.heap(), {});
   if (value.is_undefined()) return e.heap().list({}, Flavor::generator);
   if (value.kind != Kind::dict)
-    e.heap().error(fmt::format("can only get the items of a mapping, not of a {}", type_name(value)));
+    e.heap().error(
+        fmt::format("can only get the items of a mapping, not of a {}", type_name(value)));
   return pairs(e, *value.dict(), Flavor::generator);
 }
 
 Value dict_sort(Evaluator& e, const Value& value, Call& call) {
   const auto arguments = call.bind(e.heap(), {"case_sensitive", "by", "reverse"});
   const bool case_sensitive = flag(arguments[0], false);
-  const std::string by = arguments[1] && arguments[1]->is_string() ? arguments[1]->text->bytes : "key";
+  const std::string by =
+      arguments[1] && arguments[1]->is_string() ? arguments[1]->text->bytes : "key";
   if (by != "key" && by != "value") e.heap().error("dictsort: by must be 'key' or 'value'");
   require_defined(e.heap(), value);
   if (value.kind != Kind::dict) e.heap().error(fmt::format("dictsort of a {}", type_name(value)));
@@ -119,7 +122,8 @@ Value reverse(Evaluator& e, const Value& value, Call& call) {
   if (value.is_string())
     return Value(slice_points(e.budget(), value.text,
                               static_cast<std::int64_t>(value.text->length()) - 1, -1, -1));
-  const bool generator = value.kind == Kind::sequence && value.sequence()->flavor == Flavor::generator;
+  const bool generator =
+      value.kind == Kind::sequence && value.sequence()->flavor == Flavor::generator;
   std::vector<Value> result = iterate(e.heap(), value);
   std::reverse(result.begin(), result.end());
   return e.heap().list(std::move(result), generator ? Flavor::list : Flavor::generator);
@@ -187,7 +191,8 @@ Value sum(Evaluator& e, const Value& value, Call& call) {
   Value total = arguments[1] ? *arguments[1] : Value::of(std::int64_t{0});
   const bool by_attribute = arguments[0] && !arguments[0]->is_none();
   for (const Value& item : iterate(e.heap(), value))
-    total = binary(e.heap(), Operator::add, total, by_attribute ? e.path(item, *arguments[0]) : item);
+    total =
+        binary(e.heap(), Operator::add, total, by_attribute ? e.path(item, *arguments[0]) : item);
   return total;
 }
 

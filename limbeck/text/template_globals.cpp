@@ -80,10 +80,14 @@ V not_supported(E& e, const V&, Call& call) {
 }
 
 constexpr Filter kGlobals[] = {
-    {"range", range},          {"dict", make_dict},
-    {"namespace", make_namespace}, {"raise_exception", raise_exception},
-    {"strftime_now", strftime_now}, {"joiner", not_supported},
-    {"cycler", not_supported}, {"lipsum", not_supported},
+    {"range", range},
+    {"dict", make_dict},
+    {"namespace", make_namespace},
+    {"raise_exception", raise_exception},
+    {"strftime_now", strftime_now},
+    {"joiner", not_supported},
+    {"cycler", not_supported},
+    {"lipsum", not_supported},
 };
 
 V keys(E& e, const V& self, Call& call) {
@@ -167,21 +171,25 @@ Function find_method(const Value& object, std::string_view name) {
     case Kind::string:
       if (name == "format" || name == "format_map" || name == "encode") return not_supported;
       return find_string_method(name);
-    case Kind::dict: return find(kDictMethods, name);
-    case Kind::loop: return find(kLoopMethods, name);
+    case Kind::dict:
+      return find(kDictMethods, name);
+    case Kind::loop:
+      return find(kLoopMethods, name);
     case Kind::sequence:
       if (object.sequence()->flavor > Flavor::tuple) return nullptr;
       if (name == "copy" && object.sequence()->flavor == Flavor::tuple) return nullptr;
       return find(kListMethods, name);
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
 bool modifies(const Value& object, std::string_view name) {
-  constexpr std::string_view kList[] = {"append", "clear",  "pop",  "reverse",
-                                        "insert", "sort", "extend", "remove"};
+  constexpr std::string_view kList[] = {"append", "clear", "pop",    "reverse",
+                                        "insert", "sort",  "extend", "remove"};
   constexpr std::string_view kDict[] = {"clear", "pop", "popitem", "setdefault", "update"};
-  if (object.kind == Kind::dict) return std::find(std::begin(kDict), std::end(kDict), name) != std::end(kDict);
+  if (object.kind == Kind::dict)
+    return std::find(std::begin(kDict), std::end(kDict), name) != std::end(kDict);
   return object.kind == Kind::sequence && object.sequence()->flavor == Flavor::list &&
          std::find(std::begin(kList), std::end(kList), name) != std::end(kList);
 }

@@ -52,9 +52,9 @@ class Lexer {
   }
   void add(TokenType type, std::string text) { tokens_.push_back({type, std::move(text), line_}); }
   void skip_to(std::size_t to) {
-    line_ += static_cast<std::size_t>(std::count(
-        source_.begin() + static_cast<std::ptrdiff_t>(at_),
-        source_.begin() + static_cast<std::ptrdiff_t>(to), '\n'));
+    line_ += static_cast<std::size_t>(std::count(source_.begin() + static_cast<std::ptrdiff_t>(at_),
+                                                 source_.begin() + static_cast<std::ptrdiff_t>(to),
+                                                 '\n'));
     at_ = to;
   }
   std::size_t after_space(std::size_t from) const {
@@ -71,7 +71,8 @@ class Lexer {
       const std::size_t newline = text.rfind('\n');
       const std::size_t start = newline == std::string_view::npos ? 0 : newline + 1;
       const std::string_view tail = text.substr(start);
-      if ((start > 0 || line_starting_) && strip_range(tail, nullptr, true, false).from == tail.size())
+      if ((start > 0 || line_starting_) &&
+          strip_range(tail, nullptr, true, false).from == tail.size())
         text = text.substr(0, start);
     }
     if (!text.empty()) add(TokenType::data, std::string(text));
@@ -234,7 +235,8 @@ class Lexer {
       end = digits(end);
       // A digit after "x.0" (an index by attribute) starts no fraction: Jinja's (?<!\.).
       const bool after_dot = at_ > 0 && source_[at_ - 1] == '.';
-      if (!after_dot && end + 1 < source_.size() && source_[end] == '.' && is_digit(source_[end + 1])) {
+      if (!after_dot && end + 1 < source_.size() && source_[end] == '.' &&
+          is_digit(source_[end + 1])) {
         type = TokenType::real;
         end = digits(end + 1);
       }

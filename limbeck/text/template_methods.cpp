@@ -156,7 +156,8 @@ V partition_at(E& e, const V& self, const Call& call, bool last) {
   const std::size_t n = bytes.size();
   if (at == std::string::npos)
     return e.heap().list(last ? std::vector<V>{part(0, 0), part(0, 0), self}
-                              : std::vector<V>{self, part(0, 0), part(0, 0)}, Flavor::tuple);
+                              : std::vector<V>{self, part(0, 0), part(0, 0)},
+                         Flavor::tuple);
   const std::size_t behind = at + separator.size();
   return e.heap().list({part(0, at), part(at, behind), part(behind, n)}, Flavor::tuple);
 }
@@ -174,7 +175,8 @@ Range window(E& e, const V& self, const Value* start, const Value* end) {
 bool affix(E& e, const V& self, const Call& call, bool end) {
   const auto a = call.bind(e.heap(), {"affix", "start", "end"});
   const Range range = window(e, self, a[1], a[2]);
-  const std::string_view text = std::string_view(self.text->bytes).substr(range.from, range.to - range.from);
+  const std::string_view text =
+      std::string_view(self.text->bytes).substr(range.from, range.to - range.from);
   const auto fits = [&](const Value& one) {
     const std::string& part = string_argument(e, call, &one);
     return end ? text.ends_with(part) : text.starts_with(part);
@@ -208,7 +210,8 @@ V count(E& e, const V& self, Call& call) {
   const std::string &part = string_argument(e, call, a[0]), &bytes = self.text->bytes;
   if (part.empty()) return V::of(self.text->length() + 1);
   std::int64_t n = 0;
-  for (std::size_t at = bytes.find(part); at != std::string::npos; at = bytes.find(part, at + part.size()))
+  for (std::size_t at = bytes.find(part); at != std::string::npos;
+       at = bytes.find(part, at + part.size()))
     ++n;
   return V::of(n);
 }
@@ -243,7 +246,8 @@ V removesuffix(E& e, const V& self, Call& call) {
 
 V pad(E& e, const V& self, const Call& call, bool left, bool zeros) {
   const auto a = call.bind(e.heap(), {"width", "fillchar"});
-  const std::int64_t width = integer(e.heap(), a[0], 0), n = static_cast<std::int64_t>(self.text->length());
+  const std::int64_t width = integer(e.heap(), a[0], 0),
+                     n = static_cast<std::int64_t>(self.text->length());
   const std::string fill = zeros ? "0" : a[1] ? string_argument(e, call, a[1]) : " ";
   const auto missing = static_cast<std::size_t>(std::max<std::int64_t>(0, width - n));
   const bool sign = zeros && n > 0 && (self.text->bytes[0] == '-' || self.text->bytes[0] == '+');

@@ -49,7 +49,9 @@ Value integers(Heap& heap, Operator op, std::int64_t a, std::int64_t b) {
     case Operator::floor_divide:
     case Operator::modulo: {
       if (b == 0) heap.error("division by zero");
-      if (b == -1) return op == Operator::modulo ? Value::of(std::int64_t{0}) : integers(heap, Operator::subtract, 0, a);
+      if (b == -1)
+        return op == Operator::modulo ? Value::of(std::int64_t{0})
+                                      : integers(heap, Operator::subtract, 0, a);
       const std::int64_t remainder = a % b;
       const bool adjust = remainder != 0 && (remainder < 0) != (b < 0);
       result = op == Operator::modulo ? (adjust ? remainder + b : remainder) : a / b - adjust;
@@ -63,19 +65,26 @@ Value integers(Heap& heap, Operator op, std::int64_t a, std::int64_t b) {
 }
 
 Value reals(Heap& heap, Operator op, double a, double b) {
-  const bool divides = op == Operator::divide || op == Operator::floor_divide || op == Operator::modulo;
+  const bool divides =
+      op == Operator::divide || op == Operator::floor_divide || op == Operator::modulo;
   if (divides && b == 0) heap.error("division by zero");
   switch (op) {
-    case Operator::add: return Value::of(a + b);
-    case Operator::subtract: return Value::of(a - b);
-    case Operator::multiply: return Value::of(a * b);
-    case Operator::divide: return Value::of(a / b);
-    case Operator::floor_divide: return Value::of(std::floor(a / b));
+    case Operator::add:
+      return Value::of(a + b);
+    case Operator::subtract:
+      return Value::of(a - b);
+    case Operator::multiply:
+      return Value::of(a * b);
+    case Operator::divide:
+      return Value::of(a / b);
+    case Operator::floor_divide:
+      return Value::of(std::floor(a / b));
     case Operator::modulo: {
       const double remainder = std::fmod(a, b);
       return Value::of(remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b : remainder);
     }
-    default: return Value::of(std::pow(a, b));
+    default:
+      return Value::of(std::pow(a, b));
   }
 }
 
@@ -158,27 +167,35 @@ Value negate(Heap& heap, const Value& value) {
   require_defined(heap, value);
   if (value.is_integral())
     return integers(heap, Operator::subtract, 0, value.as_integer()).with_trust(value.trusted);
-  if (value.kind != Kind::real)
-    heap.error(fmt::format("a {} has no negative", type_name(value)));
+  if (value.kind != Kind::real) heap.error(fmt::format("a {} has no negative", type_name(value)));
   return Value::of(-value.real).with_trust(value.trusted);
 }
 
 bool holds(Heap& heap, Operator op, const Value& left, const Value& right) {
   switch (op) {
-    case Operator::equal: return equal(heap, left, right);
-    case Operator::not_equal: return !equal(heap, left, right);
-    case Operator::in: return contains(heap, right, left);
-    case Operator::not_in: return !contains(heap, right, left);
-    default: break;
+    case Operator::equal:
+      return equal(heap, left, right);
+    case Operator::not_equal:
+      return !equal(heap, left, right);
+    case Operator::in:
+      return contains(heap, right, left);
+    case Operator::not_in:
+      return !contains(heap, right, left);
+    default:
+      break;
   }
   const int order = compare(heap, left, right);
   const bool nan = (left.kind == Kind::real && std::isnan(left.real)) ||
                    (right.kind == Kind::real && std::isnan(right.real));
   switch (op) {
-    case Operator::less: return order < 0 && !nan;
-    case Operator::less_equal: return order <= 0 && !nan;
-    case Operator::greater: return order > 0 && !nan;
-    default: return order >= 0 && !nan;
+    case Operator::less:
+      return order < 0 && !nan;
+    case Operator::less_equal:
+      return order <= 0 && !nan;
+    case Operator::greater:
+      return order > 0 && !nan;
+    default:
+      return order >= 0 && !nan;
   }
 }
 
@@ -191,8 +208,9 @@ Value slice(Heap& heap, const Value& value, const Value* start, const Value* sto
     if (!part->is_integral()) heap.error("slice indices must be integers");
     return part->as_integer();
   };
-  const bool sliceable = value.is_string() || is_list(value) ||
-                         (value.kind == Kind::sequence && value.sequence()->flavor == Flavor::range);
+  const bool sliceable =
+      value.is_string() || is_list(value) ||
+      (value.kind == Kind::sequence && value.sequence()->flavor == Flavor::range);
   if (!sliceable) return heap.undefined(fmt::format("a {} has no slices", type_name(value)));
   const std::int64_t n = length(heap, value), by = number(step, 1);
   if (by == 0) heap.error("slice step cannot be zero");
@@ -203,7 +221,8 @@ Value slice(Heap& heap, const Value& value, const Value* start, const Value* sto
     if (at < 0) at += n;
     return std::clamp(at, low, high);
   };
-  const std::int64_t from = clamp(start, by > 0 ? low : high), to = clamp(stop, by > 0 ? high : low);
+  const std::int64_t from = clamp(start, by > 0 ? low : high),
+                     to = clamp(stop, by > 0 ? high : low);
   // Beyond the length one step is as good as another, and cannot overflow.
   const std::int64_t safe = std::clamp(by, -n - 1, n + 1);
   if (value.is_string()) return Value(slice_points(heap.budget(), value.text, from, to, safe));

@@ -13,9 +13,9 @@ struct Row {
   std::string_view text;
   Operator op;
 };
-constexpr Row kComparisons[] = {{"==", Operator::equal},      {"!=", Operator::not_equal},
-                                {"<", Operator::less},        {"<=", Operator::less_equal},
-                                {">", Operator::greater},     {">=", Operator::greater_equal}};
+constexpr Row kComparisons[] = {{"==", Operator::equal},  {"!=", Operator::not_equal},
+                                {"<", Operator::less},    {"<=", Operator::less_equal},
+                                {">", Operator::greater}, {">=", Operator::greater_equal}};
 constexpr Row kProducts[] = {{"*", Operator::multiply},
                              {"/", Operator::divide},
                              {"//", Operator::floor_divide},
@@ -314,9 +314,7 @@ ExprPtr Parser::subscript(ExprPtr node) {
   return slice;
 }
 
-ExprPtr Parser::slice_part() {
-  return is_symbol(":") || is_symbol("]") ? nullptr : expression();
-}
+ExprPtr Parser::slice_part() { return is_symbol(":") || is_symbol("]") ? nullptr : expression(); }
 
 ExprPtr Parser::filter(ExprPtr node) {
   const std::string name = expect_identifier("a filter's name");

@@ -52,10 +52,17 @@ std::string Parser::expect_identifier(std::string_view what) {
 void Parser::unexpected(std::string_view wanted) const {
   std::string found = now().text;
   switch (now().type) {
-    case TokenType::variable_end: found = "}}"; break;
-    case TokenType::block_end: found = "%}"; break;
-    case TokenType::end: found = "the end of the template"; break;
-    default: break;
+    case TokenType::variable_end:
+      found = "}}";
+      break;
+    case TokenType::block_end:
+      found = "%}";
+      break;
+    case TokenType::end:
+      found = "the end of the template";
+      break;
+    default:
+      break;
   }
   error(fmt::format("expected {}, found '{}'", wanted, found.substr(0, 60)));
 }
@@ -155,10 +162,10 @@ std::unique_ptr<Stmt> Parser::statement() {
     std::unique_ptr<Stmt> (Parser::*parse)();
   };
   constexpr Tag kTags[] = {
-      {"if", &Parser::branch},        {"for", &Parser::loop},
-      {"set", &Parser::set},          {"macro", &Parser::macro},
-      {"call", &Parser::call_block},  {"filter", &Parser::filter_block},
-      {"with", &Parser::with},        {"generation", &Parser::generation},
+      {"if", &Parser::branch},       {"for", &Parser::loop},
+      {"set", &Parser::set},         {"macro", &Parser::macro},
+      {"call", &Parser::call_block}, {"filter", &Parser::filter_block},
+      {"with", &Parser::with},       {"generation", &Parser::generation},
   };
   for (const Tag& tag : kTags)
     if (tag.name == name) return take(), (this->*tag.parse)();
@@ -326,7 +333,8 @@ Target Parser::one_target(bool with_attribute) {
   for (std::string_view word : {"true", "false", "none", "True", "False", "None", "loop"})
     if (name == word) error("'" + name + "' cannot be assigned");
   result.id = intern(name);
-  if (with_attribute && skip_symbol(".")) result.attribute = expect_identifier("an attribute's name");
+  if (with_attribute && skip_symbol("."))
+    result.attribute = expect_identifier("an attribute's name");
   return result;
 }
 

@@ -30,7 +30,7 @@ class Parser {
   };
 
   // template_parse_expression.cpp
-  ExprPtr expression();                      // with "a if b else c"
+  ExprPtr expression();                       // with "a if b else c"
   ExprPtr tuple(bool with_condition = true);  // expression, or several with commas between
   ExprPtr either();
   ExprPtr both();

@@ -55,10 +55,17 @@ class Formatter {
       at_ = end + 1;
     }
     for (bool flags = true; flags;) switch (peek()) {
-        case '-': c.left = true, ++at_; break;
-        case '0': c.zero = true, ++at_; break;
-        case '+': c.plus = true, ++at_; break;
-        default: flags = false;
+        case '-':
+          c.left = true, ++at_;
+          break;
+        case '0':
+          c.zero = true, ++at_;
+          break;
+        case '+':
+          c.plus = true, ++at_;
+          break;
+        default:
+          flags = false;
       }
     c.width = number();
     if (peek() == '.') {
@@ -100,7 +107,8 @@ class Formatter {
     if (c.left) out_.repeat(" ", fill, true);
   }
   std::string digits(const Conversion& c, const Value& value) const {
-    if (!value.is_number()) heap_.error(fmt::format("%{} needs a number, not {}", c.type, type_name(value)));
+    if (!value.is_number())
+      heap_.error(fmt::format("%{} needs a number, not {}", c.type, type_name(value)));
     std::string text;
     switch (c.type) {
       case 'd':

@@ -29,13 +29,19 @@ bool is_same(Evaluator& e, const Value& v, const Call& call) {
   const Value& other = argument(e, call);
   if (v.kind != other.kind) return false;
   switch (v.kind) {
-    case Kind::undefined: return false;
-    case Kind::none: return true;
-    case Kind::string: return v.text->bytes == other.text->bytes;
+    case Kind::undefined:
+      return false;
+    case Kind::none:
+      return true;
+    case Kind::string:
+      return v.text->bytes == other.text->bytes;
     case Kind::boolean:
-    case Kind::integer: return v.as_integer() == other.as_integer();
-    case Kind::real: return v.real == other.real;
-    default: return v.object == other.object;
+    case Kind::integer:
+      return v.as_integer() == other.as_integer();
+    case Kind::real:
+      return v.real == other.real;
+    default:
+      return v.object == other.object;
   }
 }
 

@@ -21,8 +21,10 @@ bool printable(std::uint32_t c) {
     case UTF8PROC_CATEGORY_CO:
     case UTF8PROC_CATEGORY_ZL:
     case UTF8PROC_CATEGORY_ZP:
-    case UTF8PROC_CATEGORY_ZS: return false;
-    default: return true;
+    case UTF8PROC_CATEGORY_ZS:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -39,14 +41,22 @@ std::string repr_character(std::string_view bytes, std::uint32_t c, char quote) 
 
 std::string json_character(std::string_view bytes, std::uint32_t c, bool ascii) {
   switch (c) {
-    case '"': return "\\\"";
-    case '\\': return "\\\\";
-    case '\n': return "\\n";
-    case '\r': return "\\r";
-    case '\t': return "\\t";
-    case '\f': return "\\f";
-    case '\b': return "\\b";
-    default: break;
+    case '"':
+      return "\\\"";
+    case '\\':
+      return "\\\\";
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    case '\f':
+      return "\\f";
+    case '\b':
+      return "\\b";
+    default:
+      break;
   }
   if (c < 0x20 || (ascii && c > 0x7e && c < 0x10000)) return fmt::format("\\u{:04x}", c);
   if (!ascii || c < 0x7f) return std::string(bytes);
@@ -111,9 +121,15 @@ class JsonWriter {
       case Kind::none:
       case Kind::boolean:
       case Kind::integer:
-      case Kind::real: scalar(value); break;
-      case Kind::string: string(*value.text); break;
-      case Kind::dict: dict(*value.dict(), level); break;
+      case Kind::real:
+        scalar(value);
+        break;
+      case Kind::string:
+        string(*value.text);
+        break;
+      case Kind::dict:
+        dict(*value.dict(), level);
+        break;
       case Kind::sequence:
         if (value.sequence()->flavor <= Flavor::tuple) {
           list(value.sequence()->items, level);
@@ -141,10 +157,14 @@ class JsonWriter {
   }
   static std::string scalar_text(const Value& value) {
     switch (value.kind) {
-      case Kind::none: return "null";
-      case Kind::boolean: return value.boolean ? "true" : "false";
-      case Kind::integer: return std::to_string(value.integer);
-      default: break;
+      case Kind::none:
+        return "null";
+      case Kind::boolean:
+        return value.boolean ? "true" : "false";
+      case Kind::integer:
+        return std::to_string(value.integer);
+      default:
+        break;
     }
     if (std::isnan(value.real)) return "NaN";
     if (std::isinf(value.real)) return value.real > 0 ? "Infinity" : "-Infinity";
@@ -214,7 +234,8 @@ std::string real_repr(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
   char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
+  const auto end =
+      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
   std::string text(buffer, end.ptr);
   const std::size_t e = text.find('e');
   const int exponent = std::stoi(text.substr(e + 1));
@@ -228,14 +249,30 @@ void append_repr(Heap& heap, TextBuilder& out, const Value& value) {
   heap.budget().step();
   const Budget::Depth depth(heap.budget());
   switch (value.kind) {
-    case Kind::undefined: out.append("Undefined", true); break;
-    case Kind::none: out.append("None", value.trusted); break;
-    case Kind::boolean: out.append(value.boolean ? "True" : "False", value.trusted); break;
-    case Kind::integer: out.append(std::to_string(value.integer), value.trusted); break;
-    case Kind::real: out.append(real_repr(value.real), value.trusted); break;
-    case Kind::string: append_string_repr(heap, out, *value.text); break;
-    case Kind::sequence: append_items_repr(heap, out, value); break;
-    case Kind::space: out.append("<Namespace ", true); [[fallthrough]];
+    case Kind::undefined:
+      out.append("Undefined", true);
+      break;
+    case Kind::none:
+      out.append("None", value.trusted);
+      break;
+    case Kind::boolean:
+      out.append(value.boolean ? "True" : "False", value.trusted);
+      break;
+    case Kind::integer:
+      out.append(std::to_string(value.integer), value.trusted);
+      break;
+    case Kind::real:
+      out.append(real_repr(value.real), value.trusted);
+      break;
+    case Kind::string:
+      append_string_repr(heap, out, *value.text);
+      break;
+    case Kind::sequence:
+      append_items_repr(heap, out, value);
+      break;
+    case Kind::space:
+      out.append("<Namespace ", true);
+      [[fallthrough]];
     case Kind::dict: {
       out.append("{", true);
       bool first = true;
@@ -249,7 +286,8 @@ void append_repr(Heap& heap, TextBuilder& out, const Value& value) {
       out.append(value.kind == Kind::space ? "}>" : "}", true);
       break;
     }
-    default: heap.error(fmt::format("a {} cannot be printed", type_name(value)));
+    default:
+      heap.error(fmt::format("a {} cannot be printed", type_name(value)));
   }
 }
 

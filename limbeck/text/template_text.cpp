@@ -151,12 +151,23 @@ TextPtr escape_html(Budget& budget, const Text& text) {
     done = at + 1;
   };
   for (std::size_t i = 0; !text.markup && i < text.bytes.size(); ++i) switch (text.bytes[i]) {
-      case '&': replace(i, "&amp;"); break;
-      case '<': replace(i, "&lt;"); break;
-      case '>': replace(i, "&gt;"); break;
-      case '\'': replace(i, "&#39;"); break;
-      case '"': replace(i, "&#34;"); break;
-      default: break;
+      case '&':
+        replace(i, "&amp;");
+        break;
+      case '<':
+        replace(i, "&lt;");
+        break;
+      case '>':
+        replace(i, "&gt;");
+        break;
+      case '\'':
+        replace(i, "&#39;");
+        break;
+      case '"':
+        replace(i, "&#34;");
+        break;
+      default:
+        break;
     }
   builder.append(text, done, text.bytes.size());
   return builder.take(true);

@@ -13,11 +13,15 @@ constexpr std::size_t kIndexFrom = 16;  // shorter dictionaries are searched fro
 // Equal keys, equal texts: 1, 1.0 and True are one key in Python. Empty: cannot be a key.
 std::string key_text(const Value& key) {
   switch (key.kind) {
-    case Kind::string: return "s" + key.text->bytes;
-    case Kind::none: return "n";
-    case Kind::undefined: return "u";
+    case Kind::string:
+      return "s" + key.text->bytes;
+    case Kind::none:
+      return "n";
+    case Kind::undefined:
+      return "u";
     case Kind::boolean:
-    case Kind::integer: return "i" + std::to_string(key.as_integer());
+    case Kind::integer:
+      return "i" + std::to_string(key.as_integer());
     case Kind::real:
       if (key.real == std::floor(key.real) && std::fabs(key.real) < 9e15)
         return "i" + std::to_string(static_cast<std::int64_t>(key.real));
@@ -33,7 +37,8 @@ std::string key_text(const Value& key) {
       }
       return text;
     }
-    default: return {};
+    default:
+      return {};
   }
 }
 
@@ -61,11 +66,18 @@ bool equal_dicts(Heap& heap, const Dict& a, const Dict& b) {
 Sequence* Value::sequence() const { return static_cast<Sequence*>(object); }
 Dict* Value::dict() const { return static_cast<Dict*>(object); }
 
-const Value* Dict::find(std::string_view key) const {
+const Value* Dict::find_text(const std::string& text) const {
   if (!index.empty()) {
-    const auto found = index.find("s" + std::string(key));
+    const auto found = index.find(text);
     return found == index.end() ? nullptr : &items[found->second].second;
   }
+  for (const auto& [key, value] : items)
+    if (key_text(key) == text) return &value;
+  return nullptr;
+}
+
+const Value* Dict::find(std::string_view key) const {
+  if (!index.empty()) return find_text("s" + std::string(key));
   for (const auto& [k, v] : items)
     if (k.is_string() && k.text->bytes == key) return &v;
   return nullptr;
@@ -75,9 +87,7 @@ const Value* Dict::find(const Value& key) const {
   if (key.is_string()) return find(std::string_view(key.text->bytes));
   const std::string text = key_text(key);
   if (text.empty()) fail(ErrorKind::format, "a {} cannot be a key", type_name(key));
-  for (const auto& [k, v] : items)
-    if (key_text(k) == text) return &v;
-  return nullptr;
+  return find_text(text);
 }
 
 Value Heap::list(std::vector<Value> items, Flavor flavor) {
@@ -122,17 +132,28 @@ void Heap::error(std::string_view message) const {
 
 std::string_view type_name(const Value& value) {
   switch (value.kind) {
-    case Kind::undefined: return "Undefined";
-    case Kind::none: return "NoneType";
-    case Kind::boolean: return "bool";
-    case Kind::integer: return "int";
-    case Kind::real: return "float";
-    case Kind::string: return "str";
-    case Kind::dict: return "dict";
-    case Kind::space: return "namespace";
-    case Kind::callable: return "function";
-    case Kind::loop: return "loop";
-    case Kind::sequence: break;
+    case Kind::undefined:
+      return "Undefined";
+    case Kind::none:
+      return "NoneType";
+    case Kind::boolean:
+      return "bool";
+    case Kind::integer:
+      return "int";
+    case Kind::real:
+      return "float";
+    case Kind::string:
+      return "str";
+    case Kind::dict:
+      return "dict";
+    case Kind::space:
+      return "namespace";
+    case Kind::callable:
+      return "function";
+    case Kind::loop:
+      return "loop";
+    case Kind::sequence:
+      break;
   }
   constexpr std::string_view kNames[] = {"list",        "tuple",      "generator", "dict_keys",
                                          "dict_values", "dict_items", "range"};
@@ -142,15 +163,22 @@ std::string_view type_name(const Value& value) {
 bool truthy(const Value& value) {
   switch (value.kind) {
     case Kind::undefined:
-    case Kind::none: return false;
-    case Kind::boolean: return value.boolean;
-    case Kind::integer: return value.integer != 0;
-    case Kind::real: return value.real != 0;
-    case Kind::string: return !value.text->bytes.empty();
+    case Kind::none:
+      return false;
+    case Kind::boolean:
+      return value.boolean;
+    case Kind::integer:
+      return value.integer != 0;
+    case Kind::real:
+      return value.real != 0;
+    case Kind::string:
+      return !value.text->bytes.empty();
     case Kind::sequence:
       return value.sequence()->flavor == Flavor::generator || !value.sequence()->items.empty();
-    case Kind::dict: return !value.dict()->items.empty();
-    default: return true;
+    case Kind::dict:
+      return !value.dict()->items.empty();
+    default:
+      return true;
   }
 }
 
@@ -164,13 +192,17 @@ bool equal(Heap& heap, const Value& a, const Value& b) {
   if (a.kind != b.kind) return false;
   switch (a.kind) {
     case Kind::undefined:
-    case Kind::none: return true;
+    case Kind::none:
+      return true;
     case Kind::string:
       heap.budget().step(a.text->bytes.size() / 1024);
       return a.text->bytes == b.text->bytes;
-    case Kind::sequence: return equal_sequences(heap, *a.sequence(), *b.sequence());
-    case Kind::dict: return equal_dicts(heap, *a.dict(), *b.dict());
-    default: return a.object == b.object;
+    case Kind::sequence:
+      return equal_sequences(heap, *a.sequence(), *b.sequence());
+    case Kind::dict:
+      return equal_dicts(heap, *a.dict(), *b.dict());
+    default:
+      return a.object == b.object;
   }
 }
 
@@ -201,35 +233,41 @@ int compare(Heap& heap, const Value& a, const Value& b) {
 
 bool contains(Heap& heap, const Value& container, const Value& item) {
   switch (container.kind) {
-    case Kind::undefined: return false;
+    case Kind::undefined:
+      return false;
     case Kind::string:
       if (!item.is_string())
-        heap.error(fmt::format("'in <string>' requires a string on its left, not {}",
-                               type_name(item)));
+        heap.error(
+            fmt::format("'in <string>' requires a string on its left, not {}", type_name(item)));
       heap.budget().step(container.text->bytes.size() / 256);
       return container.text->bytes.find(item.text->bytes) != std::string::npos;
-    case Kind::dict: return container.dict()->find(item) != nullptr;
+    case Kind::dict:
+      return container.dict()->find(item) != nullptr;
     case Kind::sequence: {
       const auto& items = container.sequence()->items;
       return std::any_of(items.begin(), items.end(),
                          [&](const Value& x) { return equal(heap, x, item); });
     }
-    default: heap.error(fmt::format("'{}' holds no items to look for", type_name(container)));
+    default:
+      heap.error(fmt::format("'{}' holds no items to look for", type_name(container)));
   }
 }
 
 std::int64_t length(Heap& heap, const Value& value) {
   switch (value.kind) {
-    case Kind::undefined: return 0;
+    case Kind::undefined:
+      return 0;
     case Kind::string:
       heap.budget().step(value.text->bytes.size() / 512);
       return static_cast<std::int64_t>(value.text->length());
-    case Kind::dict: return static_cast<std::int64_t>(value.dict()->items.size());
+    case Kind::dict:
+      return static_cast<std::int64_t>(value.dict()->items.size());
     case Kind::sequence:
       if (value.sequence()->flavor != Flavor::generator)
         return static_cast<std::int64_t>(value.sequence()->items.size());
       [[fallthrough]];
-    default: heap.error(fmt::format("a {} has no length", type_name(value)));
+    default:
+      heap.error(fmt::format("a {} has no length", type_name(value)));
   }
 }
 
@@ -241,7 +279,8 @@ bool is_iterable(const Value& value) {
 std::vector<Value> iterate(Heap& heap, const Value& value) {
   std::vector<Value> items;
   switch (value.kind) {
-    case Kind::undefined: break;
+    case Kind::undefined:
+      break;
     case Kind::string: {
       const std::string& bytes = value.text->bytes;
       heap.budget().charge(bytes.size() * sizeof(Value));
@@ -269,7 +308,8 @@ std::vector<Value> iterate(Heap& heap, const Value& value) {
       }
       break;
     }
-    default: heap.error(fmt::format("a {} cannot be iterated", type_name(value)));
+    default:
+      heap.error(fmt::format("a {} cannot be iterated", type_name(value)));
   }
   return items;
 }

@@ -112,6 +112,9 @@ struct Dict : Object {
   // nullptr if absent. `find(Value)` throws Error{format} for an unhashable key.
   const Value* find(std::string_view key) const;
   const Value* find(const Value& key) const;
+
+ private:
+  const Value* find_text(const std::string& text) const;
 };
 
 // Owns every container of one rendering until its end: nothing is destroyed recursively, and
@@ -141,8 +144,8 @@ class Heap {
     value.text = make_text(budget_, why, true);
     return value;
   }
-  void set(Dict& dict, Value key, Value value);  // adds or replaces
-  void push(std::vector<Value>& items, Value item);  // charges what the growth costs
+  void set(Dict& dict, Value key, Value value);             // adds or replaces
+  void push(std::vector<Value>& items, Value item);         // charges what the growth costs
   [[noreturn]] void error(std::string_view message) const;  // Error{format} with origin and line
 
  private:

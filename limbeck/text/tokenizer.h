@@ -65,6 +65,9 @@ class Tokenizer {
   TokenKind kind(TokenId id) const;
   std::optional<TokenId> find(std::string_view piece) const;
 
+  // Does decode() drop a blank at the start of a text (as SentencePiece vocabularies ask for)?
+  bool strips_first_blank() const noexcept;
+
   int vocab_size() const noexcept;
   std::optional<TokenId> bos() const noexcept;
   std::optional<TokenId> eos() const noexcept;

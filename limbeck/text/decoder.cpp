@@ -1,0 +1,279 @@
+#include "limbeck/text/decoder.h"
+
+#include <array>
+
+#include "limbeck/base/error.h"
+#include "limbeck/base/fields.h"
+#include "limbeck/base/utf8.h"
+#include "limbeck/text/byte_level.h"
+#include "limbeck/text/regex.h"
+
+namespace limbeck {
+namespace {
+
+constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
+std::string replace_all(std::string_view text, std::string_view what, std::string_view by) {
+  std::string out;
+  std::size_t done = 0;
+  for (auto at = text.find(what); at != text.npos; at = text.find(what, at + what.size())) {
+    out.append(text.substr(done, at - done)).append(by);
+    done = at + what.size();
+  }
+  return out.append(text.substr(done));
+}
+
+std::string byte_level_bytes(std::string_view piece) {
+  auto bytes = byte_level::to_bytes(piece);
+  return bytes ? std::move(*bytes) : std::string(piece);
+}
+
+// Runs of <0xXX> pieces become their characters, or one U+FFFD a byte if they form none.
+void byte_fallback(std::vector<std::string>& pieces) {
+  std::vector<std::string> out;
+  std::string bytes;
+  const auto flush = [&] {
+    if (bytes.empty()) return;
+    if (is_utf8(bytes)) {
+      out.push_back(bytes);
+    } else {
+      out.insert(out.end(), bytes.size(), std::string(kReplacement));
+    }
+    bytes.clear();
+  };
+  for (std::string& piece : pieces) {
+    if (const auto byte = byte_of_piece(piece)) {
+      bytes += static_cast<char>(*byte);
+    } else {
+      flush();
+      out.push_back(std::move(piece));
+    }
+  }
+  flush();
+  pieces = std::move(out);
+}
+
+void fuse(std::vector<std::string>& pieces) {
+  std::string all;
+  for (const std::string& piece : pieces) all += piece;
+  pieces.assign(1, std::move(all));
+}
+
+// What WordPiece decoding tidies, in this order.
+std::string clean_up(std::string text) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kRules = {
+      {{" .", "."},
+       {" ?", "?"},
+       {" !", "!"},
+       {" ,", ","},
+       {" ' ", "'"},
+       {" n't", "n't"},
+       {" 'm", "'m"},
+       {" do not", " don't"},
+       {" 's", "'s"},
+       {" 've", "'ve"},
+       {" 're", "'re"}}};
+  for (const auto& [from, to] : kRules) text = replace_all(text, from, to);
+  return text;
+}
+
+// Up to `start` times `c` off the front, `stop` times off the end.
+void strip(std::string& piece, const std::string& c, std::int64_t start, std::int64_t stop) {
+  std::size_t begin = 0, end = piece.size();
+  const std::string_view text = piece;
+  for (; start > 0 && text.substr(begin).starts_with(c); --start) begin += c.size();
+  for (; stop > 0 && end >= begin + c.size() && text.substr(begin, end - begin).ends_with(c); --stop) {
+    end -= c.size();
+  }
+  piece = piece.substr(begin, end - begin);
+}
+
+}  // namespace
+
+std::optional<std::uint8_t> byte_of_piece(std::string_view piece) {
+  if (piece.size() != 6 || !piece.starts_with("<0x") || piece[5] != '>') return std::nullopt;
+  const int high = hex_digit(piece[3]), low = hex_digit(piece[4]);
+  if (high < 0 || low < 0) return std::nullopt;
+  return static_cast<std::uint8_t>(high * 16 + low);
+}
+
+class DecoderReader {
+ public:
+  explicit DecoderReader(Decoder& out) : out_(out) {}
+
+  void add(const Json& json, const std::string& where) {
+    Fields fields(json, where, ErrorKind::format);
+    const std::string type = fields.required_text("type");
+    for (const Kind& kind : kKinds) {
+      if (kind.name == type) return (this->*kind.add)(fields);
+    }
+    fail(ErrorKind::unsupported, "{}: the decoder '{}' is not supported", where, type);
+  }
+
+ private:
+  struct Kind {
+    std::string_view name;
+    void (DecoderReader::*add)(Fields&);
+  };
+  static const std::array<Kind, 9> kKinds;
+
+  // A step that changes each piece by itself.
+  void add_piece_step(Decoder::PieceStep step) {
+    out_.steps_.push_back([step](std::vector<std::string>& pieces) {
+      for (std::string& piece : pieces) step(piece);
+    });
+    out_.piece_steps_.push_back(std::move(step));
+  }
+
+  void add_byte_level(Fields&) {
+    out_.steps_.push_back([](std::vector<std::string>& pieces) {
+      std::string bytes;
+      for (const std::string& piece : pieces) bytes += byte_level_bytes(piece);
+      pieces.assign(1, replace_invalid_utf8(bytes));
+    });
+    out_.piece_steps_.push_back([](std::string& piece) { piece = byte_level_bytes(piece); });
+  }
+
+  void add_metaspace(Fields& fields) {
+    const std::string mark = fields.text("replacement", "\u2581");
+    const bool never = fields.text("prepend_scheme", "always") == "never" ||
+                       !fields.flag("add_prefix_space", true);
+    out_.steps_.push_back([mark, never](std::vector<std::string>& pieces) {
+      for (std::size_t i = 0; i < pieces.size(); ++i) {
+        pieces[i] = replace_all(pieces[i], mark, i == 0 && !never ? "" : " ");
+      }
+    });
+    out_.piece_steps_.push_back([mark](std::string& piece) { piece = replace_all(piece, mark, " "); });
+    out_.strips_first_blank_ |= !never;
+  }
+
+  void add_byte_fallback(Fields&) {
+    out_.steps_.push_back(byte_fallback);
+    out_.piece_steps_.push_back([](std::string& piece) {
+      if (const auto byte = byte_of_piece(piece)) piece.assign(1, static_cast<char>(*byte));
+    });
+  }
+
+  void add_fuse(Fields&) { out_.steps_.push_back(fuse); }
+
+  void add_replace(Fields& fields) {
+    const std::string content = fields.required_text("content");
+    const Json* pattern = fields.find("pattern");
+    if (!pattern) fail(ErrorKind::format, "{}: pattern is missing", fields.where());
+    Fields kind(*pattern, fields.where() + ".pattern", ErrorKind::format);
+    if (kind.has("Regex")) {
+      const Regex regex = Regex::compile(kind.text("Regex"), kind.where());
+      add_piece_step([regex, content](std::string& piece) {
+        std::string out;
+        std::size_t done = 0;
+        regex.for_each_match(piece, [&](std::size_t begin, std::size_t end) {
+          out.append(piece, done, begin - done).append(content);
+          done = end;
+        });
+        piece = out.append(piece, done);
+      });
+      return;
+    }
+    const std::string what = kind.required_text("String");
+    if (what.empty()) return;
+    add_piece_step([what, content](std::string& piece) {
+      piece = replace_all(piece, what, content);
+    });
+  }
+
+  void add_strip(Fields& fields) {
+    const std::string content = fields.text("content", " ");
+    const auto start = fields.integer("start", 0, 0, 1 << 20);
+    const auto stop = fields.integer("stop", 0, 0, 1 << 20);
+    if (content.empty()) fail(ErrorKind::format, "{}: content is empty", fields.where());
+    out_.steps_.push_back([content, start, stop](std::vector<std::string>& pieces) {
+      for (std::string& piece : pieces) strip(piece, content, start, stop);
+    });
+    out_.strips_first_blank_ |= content == " " && start > 0;
+  }
+
+  void add_word_piece(Fields& fields) {
+    const std::string prefix = fields.text("prefix", "##");
+    const bool cleanup = fields.flag("cleanup", true);
+    out_.steps_.push_back([prefix, cleanup](std::vector<std::string>& pieces) {
+      for (std::size_t i = 0; i < pieces.size(); ++i) {
+        if (i > 0) {
+          pieces[i] = pieces[i].starts_with(prefix) ? pieces[i].substr(prefix.size())
+                                                    : " " + pieces[i];
+        }
+        if (cleanup) pieces[i] = clean_up(std::move(pieces[i]));
+      }
+    });
+    out_.piece_steps_.push_back([prefix](std::string& piece) {
+      piece = piece.starts_with(prefix) ? piece.substr(prefix.size()) : " " + piece;
+    });
+    out_.strips_first_blank_ = true;
+  }
+
+  void add_bpe(Fields& fields) {
+    const std::string suffix = fields.text("suffix", "</w>");
+    if (suffix.empty()) fail(ErrorKind::format, "{}: suffix is empty", fields.where());
+    out_.steps_.push_back([suffix](std::vector<std::string>& pieces) {
+      for (std::size_t i = 0; i < pieces.size(); ++i) {
+        pieces[i] = replace_all(pieces[i], suffix, i + 1 == pieces.size() ? "" : " ");
+      }
+    });
+    out_.piece_steps_.push_back(
+        [suffix](std::string& piece) { piece = replace_all(piece, suffix, " "); });
+  }
+
+  void add_sequence(Fields& fields) {
+    const Json* parts = fields.find("decoders");
+    if (!parts || !parts->is_array()) {
+      fail(ErrorKind::format, "{}: decoders must be a list", fields.where());
+    }
+    for (std::size_t i = 0; i < parts->size(); ++i) {
+      add((*parts)[i], fmt::format("{}[{}]", fields.where(), i));
+    }
+  }
+
+  Decoder& out_;
+};
+
+const std::array<DecoderReader::Kind, 9> DecoderReader::kKinds = {{
+    {"BPEDecoder", &DecoderReader::add_bpe},
+    {"ByteFallback", &DecoderReader::add_byte_fallback},
+    {"ByteLevel", &DecoderReader::add_byte_level},
+    {"Fuse", &DecoderReader::add_fuse},
+    {"Metaspace", &DecoderReader::add_metaspace},
+    {"Replace", &DecoderReader::add_replace},
+    {"Sequence", &DecoderReader::add_sequence},
+    {"Strip", &DecoderReader::add_strip},
+    {"WordPiece", &DecoderReader::add_word_piece},
+}};
+
+Decoder::Decoder(const Json& json, std::string_view origin) {
+  if (!json.is_null()) {
+    DecoderReader(*this).add(json, std::string(origin) + ": decoder");
+  } else {
+    steps_.push_back([](std::vector<std::string>& pieces) {
+      for (std::size_t i = 1; i < pieces.size(); ++i) pieces[i].insert(0, " ");
+    });
+  }
+}
+
+std::string Decoder::decode(std::vector<std::string> pieces) const {
+  for (const Step& step : steps_) step(pieces);
+  fuse(pieces);
+  return std::move(pieces[0]);
+}
+
+std::string Decoder::bytes(std::string_view piece) const {
+  std::string out(piece);
+  for (const PieceStep& step : piece_steps_) step(out);
+  return out;
+}
+
+}  // namespace limbeck

@@ -1,0 +1,39 @@
+#include "limbeck/text/token_model.h"
+
+#include <fmt/core.h>
+
+#include "limbeck/text/byte_level.h"
+
+namespace limbeck {
+
+PieceIndex index_of(const ModelSpec& spec) {
+  PieceIndex index;
+  index.reserve(spec.pieces.size());
+  for (std::size_t id = 0; id < spec.pieces.size(); ++id) {
+    if (spec.pieces[id]) index.insert_or_assign(*spec.pieces[id], static_cast<TokenId>(id));
+  }
+  return index;
+}
+
+bool has_all_bytes(const ModelSpec& spec) {
+  std::size_t n = 0;
+  for (const auto& piece : spec.pieces) {
+    if (!piece || piece->empty() || piece->size() > 2) continue;
+    const auto bytes = byte_level::to_bytes(*piece);
+    n += bytes && bytes->size() == 1;
+  }
+  return n == 256;
+}
+
+std::optional<std::vector<TokenId>> byte_tokens(const ModelSpec& spec) {
+  const PieceIndex index = index_of(spec);
+  std::vector<TokenId> ids;
+  for (int b = 0; b < 256; ++b) {
+    const auto found = index.find(fmt::format("<0x{:02X}>", b));
+    if (found == index.end()) return std::nullopt;
+    ids.push_back(found->second);
+  }
+  return ids;
+}
+
+}  // namespace limbeck

@@ -1,0 +1,242 @@
+// Reads tokenizer.json, strictly: what is not understood is refused, never guessed.
+// Format: the serde definitions of huggingface/tokenizers (tokenizers/src/models, .../tokenizer).
+#include <unordered_map>
+#include <unordered_set>
+
+#include "limbeck/base/error.h"
+#include "limbeck/base/fields.h"
+#include "limbeck/text/tokenizer_spec.h"
+
+namespace limbeck {
+namespace {
+
+constexpr std::size_t kMaxFileBytes = 128u << 20;
+
+class Reader {
+ public:
+  Reader(const Json& json, std::string_view origin) : json_(json), origin_(origin) {}
+
+  TokenizerSpec read() {
+    Fields top(json_, origin_, ErrorKind::format);
+    const Json* model = top.find("model");
+    if (!model) fail(ErrorKind::format, "{}: 'model' is missing", origin_);
+    spec_.origin = origin_;
+    read_model(*model);
+    if (const Json* added = top.find("added_tokens")) read_added(*added);
+    for (auto [key, part] : {std::pair{"normalizer", &spec_.normalizer},
+                             std::pair{"pre_tokenizer", &spec_.pre_tokenizer},
+                             std::pair{"post_processor", &spec_.post_processor},
+                             std::pair{"decoder", &spec_.decoder}}) {
+      if (const Json* value = top.find(key)) *part = *value;
+    }
+    return std::move(spec_);
+  }
+
+ private:
+  // Files older than the "type" field are told by what they hold.
+  static std::string model_type(const Json& json, Fields& fields) {
+    if (fields.has("type")) return fields.text("type");
+    if (json.contains("merges")) return "BPE";
+    if (json.contains("vocab") && json.at("vocab").is_array()) return "Unigram";
+    if (json.contains("max_input_chars_per_word")) return "WordPiece";
+    return "WordLevel";
+  }
+
+  void read_model(const Json& json) {
+    Fields fields(json, origin_ + ": model", ErrorKind::format);
+    const Json* vocabulary = fields.find("vocab");
+    if (!vocabulary) fail(ErrorKind::format, "{}: 'vocab' is missing", fields.where());
+    const std::string type = model_type(json, fields);
+    if (type == "BPE") {
+      model_.kind = ModelKind::bpe;
+      read_vocabulary(*vocabulary);
+      read_bpe(fields);
+    } else if (type == "Unigram") {
+      model_.kind = ModelKind::unigram;
+      read_scores(*vocabulary);
+      model_.byte_fallback = fields.flag("byte_fallback", false);
+      if (fields.has("unk_id")) {
+        const auto n = static_cast<std::int64_t>(model_.pieces.size());
+        model_.unknown = static_cast<TokenId>(fields.integer("unk_id", 0, 0, n - 1));
+      }
+    } else if (type == "WordPiece") {
+      model_.kind = ModelKind::word_piece;
+      read_vocabulary(*vocabulary);
+      model_.continuing_subword_prefix = fields.text("continuing_subword_prefix", "##");
+      model_.max_word_characters =
+          static_cast<int>(fields.integer("max_input_chars_per_word", 100, 1, 1 << 20));
+      read_unknown(fields, "[UNK]");
+    } else if (type == "WordLevel") {
+      model_.kind = ModelKind::word_level;
+      read_vocabulary(*vocabulary);
+      read_unknown(fields, "<unk>");
+    } else {
+      fail(ErrorKind::unsupported, "{}: the model '{}' is not supported", origin_, type);
+    }
+  }
+
+  void read_unknown(Fields& fields, std::string fallback) {
+    const std::string piece = fields.text("unk_token", std::move(fallback));
+    const auto found = ids_.find(piece);
+    if (found != ids_.end()) model_.unknown = found->second;
+  }
+
+  void read_bpe(Fields& fields) {
+    if (fields.number("dropout", 0) != 0) {
+      fail(ErrorKind::unsupported, "{}: dropout is not supported (it makes ids random)",
+           fields.where());
+    }
+    if (fields.has("unk_token")) read_unknown(fields, "");
+    model_.continuing_subword_prefix = fields.text("continuing_subword_prefix");
+    model_.end_of_word_suffix = fields.text("end_of_word_suffix");
+    model_.fuse_unk = fields.flag("fuse_unk", false);
+    model_.byte_fallback = fields.flag("byte_fallback", false);
+    model_.ignore_merges = fields.flag("ignore_merges", false);
+    const Json* merges = fields.find("merges");
+    if (!merges || !merges->is_array()) {
+      fail(ErrorKind::format, "{}: 'merges' must be a list", fields.where());
+    }
+    if (merges->size() > kMaxMerges) {
+      fail(ErrorKind::format, "{}: {} merges; the limit is {}", fields.where(), merges->size(),
+           kMaxMerges);
+    }
+    model_.merges.reserve(merges->size());
+    for (const Json& merge : *merges) read_merge(merge);
+  }
+
+  // "left right" or ["left", "right"].
+  void read_merge(const Json& json) {
+    std::string_view left, right;
+    if (json.is_string()) {
+      const auto& text = json.get_ref<const std::string&>();
+      const auto blank = text.find(' ');
+      if (blank == text.npos || text.find(' ', blank + 1) != text.npos) bad_merge(json, "two pieces");
+      left = std::string_view(text).substr(0, blank);
+      right = std::string_view(text).substr(blank + 1);
+    } else if (json.is_array() && json.size() == 2 && json[0].is_string() && json[1].is_string()) {
+      left = json[0].get_ref<const std::string&>();
+      right = json[1].get_ref<const std::string&>();
+    } else {
+      bad_merge(json, "two pieces");
+    }
+    const std::string& prefix = model_.continuing_subword_prefix;
+    if (right.size() < prefix.size()) bad_merge(json, "a right piece with the prefix");
+    merged_ = left;
+    merged_ += right.substr(prefix.size());
+    const auto id = [&](const std::string& piece) {
+      const auto found = ids_.find(piece);
+      if (found == ids_.end()) bad_merge(json, "pieces of the vocabulary");
+      return found->second;
+    };
+    const auto rank = static_cast<std::uint32_t>(model_.merges.size());
+    model_.merges.push_back({id(std::string(left)), id(std::string(right)), id(merged_), rank});
+  }
+
+  [[noreturn]] void bad_merge(const Json& json, std::string_view expected) const {
+    fail(ErrorKind::format, "{}: model: merge {} is {}, expected {}", origin_,
+         model_.merges.size(), to_text(json), expected);
+  }
+
+  void check_piece(std::string_view piece) const {
+    if (piece.size() > kMaxPieceBytes) {
+      fail(ErrorKind::format, "{}: a token of {} bytes; the limit is {}", origin_, piece.size(),
+           kMaxPieceBytes);
+    }
+  }
+
+  TokenId check_id(const Json& id, std::string_view piece) const {
+    if (!id.is_number_integer() || id.get<std::int64_t>() < 0 ||
+        id.get<std::int64_t>() >= static_cast<std::int64_t>(kMaxPieces)) {
+      fail(ErrorKind::format, "{}: token '{}' has the id {}; ids are integers in [0, {})", origin_,
+           piece, to_text(id), kMaxPieces);
+    }
+    return id.get<TokenId>();
+  }
+
+  // {"piece": id, ...}
+  void read_vocabulary(const Json& json) {
+    if (!json.is_object() || json.size() > kMaxPieces) {
+      fail(ErrorKind::format, "{}: model: 'vocab' must be an object of at most {} tokens", origin_,
+           kMaxPieces);
+    }
+    ids_.reserve(json.size());
+    for (const auto& [piece, value] : json.items()) {
+      check_piece(piece);
+      const TokenId id = check_id(value, piece);
+      const auto at = static_cast<std::size_t>(id);
+      if (at >= model_.pieces.size()) model_.pieces.resize(at + 1);
+      if (model_.pieces[at]) {
+        fail(ErrorKind::format, "{}: model: '{}' and '{}' have the same id {}", origin_,
+             *model_.pieces[at], piece, id);
+      }
+      model_.pieces[at] = piece;
+      ids_.emplace(piece, id);
+    }
+  }
+
+  // [["piece", score], ...]
+  void read_scores(const Json& json) {
+    if (!json.is_array() || json.empty() || json.size() > kMaxPieces) {
+      fail(ErrorKind::format, "{}: model: 'vocab' must be a list of 1 to {} tokens", origin_,
+           kMaxPieces);
+    }
+    for (const Json& entry : json) {
+      if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() ||
+          !entry[1].is_number()) {
+        fail(ErrorKind::format, "{}: model: vocab[{}] is {}, expected [\"piece\", score]", origin_,
+             model_.pieces.size(), to_text(entry));
+      }
+      const auto& piece = entry[0].get_ref<const std::string&>();
+      check_piece(piece);
+      model_.pieces.emplace_back(piece);
+      model_.scores.push_back(entry[1].get<double>());
+    }
+  }
+
+  void read_added(const Json& json) {
+    if (!json.is_array() || json.size() > kMaxPieces) {
+      fail(ErrorKind::format, "{}: 'added_tokens' must be a list of at most {} tokens", origin_,
+           kMaxPieces);
+    }
+    std::unordered_map<TokenId, std::string> seen;
+    for (std::size_t i = 0; i < json.size(); ++i) {
+      Fields fields(json[i], fmt::format("{}: added_tokens[{}]", origin_, i), ErrorKind::format);
+      AddedToken token;
+      token.content = fields.required_text("content");
+      check_piece(token.content);
+      token.id = static_cast<TokenId>(
+          fields.required_integer("id", 0, static_cast<std::int64_t>(kMaxPieces) - 1));
+      token.special = fields.flag("special", false);
+      token.single_word = fields.flag("single_word", false);
+      token.lstrip = fields.flag("lstrip", false);
+      token.rstrip = fields.flag("rstrip", false);
+      token.normalized = fields.flag("normalized", !token.special);
+      const auto at = static_cast<std::size_t>(token.id);
+      const bool in_model = at < model_.pieces.size() && model_.pieces[at];
+      if ((in_model && *model_.pieces[at] != token.content) ||
+          !seen.emplace(token.id, token.content).second) {
+        fail(ErrorKind::format, "{}: id {} is taken: '{}' and '{}'", fields.where(), token.id,
+             in_model ? *model_.pieces[at] : seen.at(token.id), token.content);
+      }
+      if (!token.content.empty()) spec_.added.push_back(std::move(token));
+    }
+  }
+
+  const Json& json_;
+  std::string origin_;
+  TokenizerSpec spec_;
+  ModelSpec& model_ = spec_.model;
+  std::unordered_map<std::string, TokenId> ids_;
+  std::string merged_;
+};
+
+}  // namespace
+
+TokenizerSpec read_tokenizer_json(std::string_view text, std::string_view origin) {
+  JsonLimits limits;
+  limits.bytes = kMaxFileBytes;
+  const Json json = parse_json(text, origin, limits);
+  return Reader(json, origin).read();
+}
+
+}  // namespace limbeck

@@ -26,9 +26,8 @@ class AddedTokens {
   AddedTokens(std::vector<AddedToken> tokens, std::vector<std::string> contents);
 
   // A control token at [begin, end) is taken only if `trusted(begin, end)`.
-  std::vector<Section> find(
-      std::string_view text,
-      const std::function<bool(std::size_t, std::size_t)>& trusted) const;
+  std::vector<Section> find(std::string_view text,
+                            const std::function<bool(std::size_t, std::size_t)>& trusted) const;
 
   bool empty() const noexcept { return tokens_.empty(); }
 

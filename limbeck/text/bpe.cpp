@@ -100,7 +100,8 @@ class Bpe : public TokenModel {
   bool is_control(TokenId id) const { return control_[static_cast<std::size_t>(id)]; }
 
   bool take_whole(std::string_view word, bool trusted, std::vector<TokenId>& out) const {
-    const auto found = raw_bytes_ ? index_.find(byte_level::to_characters(word)) : index_.find(word);
+    const auto found =
+        raw_bytes_ ? index_.find(byte_level::to_characters(word)) : index_.find(word);
     if (found == index_.end() || (!trusted && is_control(found->second))) return false;
     out.push_back(found->second);
     return true;

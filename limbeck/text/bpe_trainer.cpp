@@ -23,8 +23,9 @@ Json pre_tokenizer_json(const BpeTrainOptions& options) {
                       {"trim_offsets", true},
                       {"use_regex", true}};
   if (!options.split_digits) return bytes;
-  return {{"type", "Sequence"},
-          {"pretokenizers", Json::array({{{"type", "Digits"}, {"individual_digits", true}}, bytes})}};
+  return {
+      {"type", "Sequence"},
+      {"pretokenizers", Json::array({{{"type", "Digits"}, {"individual_digits", true}}, bytes})}};
 }
 
 struct Hash {
@@ -235,7 +236,8 @@ TokenizerSpec skeleton(const BpeTrainOptions& options) {
     spec.model.pieces.emplace_back(token);
   }
   std::vector<std::uint32_t> characters;
-  for (int b = 0; b < 256; ++b) characters.push_back(byte_level::character(static_cast<std::uint8_t>(b)));
+  for (int b = 0; b < 256; ++b)
+    characters.push_back(byte_level::character(static_cast<std::uint8_t>(b)));
   std::ranges::sort(characters);
   for (const auto c : characters) append_utf8(spec.model.pieces.emplace_back("").value(), c);
   spec.pre_tokenizer = pre_tokenizer_json(options);
@@ -251,15 +253,14 @@ TokenizerSpec skeleton(const BpeTrainOptions& options) {
     const auto text = [](const char* name, int type) {
       return Json{{"Sequence", {{"id", name}, {"type_id", type}}}};
     };
-    spec.post_processor = {
-        {"type", "TemplateProcessing"},
-        {"single", Json::array({first, text("A", 0)})},
-        {"pair", Json::array({first, text("A", 0), text("B", 1)})},
-        {"special_tokens",
-         {{options.bos,
-           {{"id", options.bos},
-            {"ids", Json::array({*spec.bos})},
-            {"tokens", Json::array({options.bos})}}}}}};
+    spec.post_processor = {{"type", "TemplateProcessing"},
+                           {"single", Json::array({first, text("A", 0)})},
+                           {"pair", Json::array({first, text("A", 0), text("B", 1)})},
+                           {"special_tokens",
+                            {{options.bos,
+                              {{"id", options.bos},
+                               {"ids", Json::array({*spec.bos})},
+                               {"tokens", Json::array({options.bos})}}}}}};
   }
   if (!options.chat_template.empty()) spec.chat_templates.emplace_back("", options.chat_template);
   return spec;

@@ -21,9 +21,8 @@ class ByteTrie {
   Node child(Node node, std::uint8_t byte) const noexcept {
     if (node == kRoot) return root_[byte];
     const auto begin = edges_.begin() + first_[node], end = edges_.begin() + first_[node + 1];
-    const auto found = std::lower_bound(begin, end, byte, [](const Edge& edge, std::uint8_t b) {
-      return edge.byte < b;
-    });
+    const auto found = std::lower_bound(
+        begin, end, byte, [](const Edge& edge, std::uint8_t b) { return edge.byte < b; });
     return found != end && found->byte == byte ? found->to : kNone;
   }
   std::int32_t value(Node node) const noexcept { return values_[node]; }  // -1: no key ends here

@@ -89,7 +89,8 @@ void strip(std::string& piece, const std::string& c, std::int64_t start, std::in
   std::size_t begin = 0, end = piece.size();
   const std::string_view text = piece;
   for (; start > 0 && text.substr(begin).starts_with(c); --start) begin += c.size();
-  for (; stop > 0 && end >= begin + c.size() && text.substr(begin, end - begin).ends_with(c); --stop) {
+  for (; stop > 0 && end >= begin + c.size() && text.substr(begin, end - begin).ends_with(c);
+       --stop) {
     end -= c.size();
   }
   piece = piece.substr(begin, end - begin);
@@ -150,7 +151,8 @@ class DecoderReader {
         pieces[i] = replace_all(pieces[i], mark, i == 0 && !never ? "" : " ");
       }
     });
-    out_.piece_steps_.push_back([mark](std::string& piece) { piece = replace_all(piece, mark, " "); });
+    out_.piece_steps_.push_back(
+        [mark](std::string& piece) { piece = replace_all(piece, mark, " "); });
     out_.strips_first_blank_ |= !never;
   }
 
@@ -183,9 +185,8 @@ class DecoderReader {
     }
     const std::string what = kind.required_text("String");
     if (what.empty()) return;
-    add_piece_step([what, content](std::string& piece) {
-      piece = replace_all(piece, what, content);
-    });
+    add_piece_step(
+        [what, content](std::string& piece) { piece = replace_all(piece, what, content); });
   }
 
   void add_strip(Fields& fields) {
@@ -205,8 +206,8 @@ class DecoderReader {
     out_.steps_.push_back([prefix, cleanup](std::vector<std::string>& pieces) {
       for (std::size_t i = 0; i < pieces.size(); ++i) {
         if (i > 0) {
-          pieces[i] = pieces[i].starts_with(prefix) ? pieces[i].substr(prefix.size())
-                                                    : " " + pieces[i];
+          pieces[i] =
+              pieces[i].starts_with(prefix) ? pieces[i].substr(prefix.size()) : " " + pieces[i];
         }
         if (cleanup) pieces[i] = clean_up(std::move(pieces[i]));
       }

@@ -20,7 +20,8 @@ class MergeTable {
 
   explicit MergeTable(std::span<const Merge> merges)
       : entries_(std::bit_ceil(merges.size() * 2 + 2)), mask_(entries_.size() - 1) {
-    for (const Merge& merge : merges) {  // a pair given twice keeps its last rank, as in `tokenizers`
+    for (const Merge& merge :
+         merges) {  // a pair given twice keeps its last rank, as in `tokenizers`
       const std::uint64_t key = key_of(merge.left, merge.right);
       std::size_t slot = mix(key) & mask_;
       while (entries_[slot].key != kFree && entries_[slot].key != key) slot = (slot + 1) & mask_;

@@ -46,8 +46,8 @@ void add_form(Fields&, Steps& steps) {
 }
 
 void add_lowercase(Fields&, Steps& steps) {
-  steps.push_back(on_code_points(
-      [](std::uint32_t c, std::string& out) { unicode::append_lowercase(out, c); }));
+  steps.push_back(
+      on_code_points([](std::uint32_t c, std::string& out) { unicode::append_lowercase(out, c); }));
 }
 
 void add_prepend(Fields& fields, Steps& steps) {
@@ -89,9 +89,8 @@ void add_replace(Fields& fields, Steps& steps) {
   }
   const std::string what = kind.required_text("String");
   if (what.empty()) return;
-  steps.push_back(on_each([what, content](const std::string& text) {
-    return replace_all(text, what, content);
-  }));
+  steps.push_back(on_each(
+      [what, content](const std::string& text) { return replace_all(text, what, content); }));
 }
 
 std::size_t leading_blanks(std::string_view text) {
@@ -134,9 +133,7 @@ void add_strip_accents(Fields&, Steps& steps) {
   }));
 }
 
-void add_byte_level(Fields&, Steps& steps) {
-  steps.push_back(on_each(byte_level::to_characters));
-}
+void add_byte_level(Fields&, Steps& steps) { steps.push_back(on_each(byte_level::to_characters)); }
 
 // Sentencepiece's nmt rules: controls vanish, odd blanks become plain ones.
 void add_nmt(Fields&, Steps& steps) {

@@ -56,7 +56,8 @@ class FrameReader {
       if (!token) fail(ErrorKind::format, "{}: {} is no part", part.where(), to_text(item));
       Fields named(*token, part.where(), ErrorKind::format);
       const std::string name = named.required_text("id");
-      const auto entry = specials && specials->is_object() ? specials->find(name) : Json::const_iterator();
+      const auto entry =
+          specials && specials->is_object() ? specials->find(name) : Json::const_iterator();
       if (!specials || !specials->is_object() || entry == specials->end()) {
         fail(ErrorKind::format, "{}: '{}' is not among special_tokens", part.where(), name);
       }
@@ -76,7 +77,8 @@ class FrameReader {
     Frame frame;
     for (auto [key, side] : {std::pair{"cls", &frame.before}, std::pair{"sep", &frame.after}}) {
       const Json& token = list(fields, key);
-      if (token.size() != 2) fail(ErrorKind::format, "{}: '{}' needs [piece, id]", fields.where(), key);
+      if (token.size() != 2)
+        fail(ErrorKind::format, "{}: '{}' needs [piece, id]", fields.where(), key);
       side->push_back(token_id(token[1], fields.where()));
     }
     wrap(frame);

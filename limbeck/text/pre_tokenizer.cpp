@@ -23,7 +23,8 @@ constexpr std::string_view kGpt2Pattern =
 
 // Rewrites each word: `change` appends the new text of a word (and is told if it is the first and
 // starts the input).
-void rewrite(Words& words, const std::function<void(std::string_view, bool, std::string&)>& change) {
+void rewrite(Words& words,
+             const std::function<void(std::string_view, bool, std::string&)>& change) {
   std::string text;
   text.reserve(words.text.size() + words.text.size() / 2);
   words.at_start = words.at_start && !words.ranges.empty() && words.ranges.front().begin == 0;
@@ -68,12 +69,13 @@ void add_byte_level(Fields& fields, Steps& steps) {
     });
   }
   if (fields.flag("use_regex", true)) {
-    steps.push_back(split_by_regex(std::string(kGpt2Pattern), fields.where(),
-                                   SplitBehavior::isolated, false));
+    steps.push_back(
+        split_by_regex(std::string(kGpt2Pattern), fields.where(), SplitBehavior::isolated, false));
   }
   steps.push_back([](Words& words) {
     rewrite(words, [](std::string_view word, bool, std::string& out) {
-      for (const char b : word) append_utf8(out, byte_level::character(static_cast<std::uint8_t>(b)));
+      for (const char b : word)
+        append_utf8(out, byte_level::character(static_cast<std::uint8_t>(b)));
     });
   });
 }

@@ -52,9 +52,9 @@ Regex Regex::compile(std::string_view pattern, std::string_view origin) {
   made->origin = origin;
   int error = 0;
   PCRE2_SIZE offset = 0;
-  made->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()),
-                                 translated.size(), PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE,
-                                 &error, &offset, nullptr));
+  made->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                                 PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &error, &offset,
+                                 nullptr));
   if (!made->code) {
     fail(ErrorKind::format, "{}: pattern '{}': {} (at {} of '{}')", origin, pattern,
          message_of(error), offset, translated);

@@ -153,20 +153,27 @@ class Translator {
 
   void step() {
     switch (peek()) {
-      case '\\': return escape();
-      case '[': return atom(character_class(0));
-      case '(': return open_group();
-      case ')': return close_group();
+      case '\\':
+        return escape();
+      case '[':
+        return atom(character_class(0));
+      case '(':
+        return open_group();
+      case ')':
+        return close_group();
       case '*':
       case '+':
-      case '?': return repeat();
-      case '{': return brace();
+      case '?':
+        return repeat();
+      case '{':
+        return brace();
       case '|':
         ++at_;
         out_ += '|';
         can_repeat_ = false;
         return;
-      default: return atom(character());
+      default:
+        return atom(character());
     }
   }
 
@@ -311,18 +318,25 @@ class Translator {
       }
     };
     switch (c) {
-      case '\0': bad("a backslash at the end");
+      case '\0':
+        bad("a backslash at the end");
       case 's':
-      case 'S': return both("\\p{White_Space}");
+      case 'S':
+        return both("\\p{White_Space}");
       case 'd':
-      case 'D': return both("\\p{Nd}");
+      case 'D':
+        return both("\\p{Nd}");
       case 'w':
-      case 'W': return both(kWord);
+      case 'W':
+        return both(kWord);
       case 'h':
-      case 'H': return both(kHex);
+      case 'H':
+        return both(kHex);
       case 'p':
-      case 'P': return add_property(set);
-      default: add_code_point(set.members, escaped_code_point());
+      case 'P':
+        return add_property(set);
+      default:
+        add_code_point(set.members, escaped_code_point());
     }
   }
 
@@ -459,8 +473,7 @@ class Translator {
   }
 
   bool is_code_point_escape() const {
-    return peek() == '\\' &&
-           std::string_view("sSdDwWhHpP").find(peek(1)) == std::string_view::npos;
+    return peek() == '\\' && std::string_view("sSdDwWhHpP").find(peek(1)) == std::string_view::npos;
   }
 
   std::uint32_t class_code_point() {

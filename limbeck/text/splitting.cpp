@@ -58,12 +58,15 @@ Stretches join_alike(const Stretches& stretches) {
 
 Stretches apply(SplitBehavior behavior, Stretches stretches) {
   switch (behavior) {
-    case SplitBehavior::isolated: return stretches;
+    case SplitBehavior::isolated:
+      return stretches;
     case SplitBehavior::removed:
       std::erase_if(stretches, [](const Stretch& s) { return s.match; });
       return stretches;
-    case SplitBehavior::contiguous: return join_alike(stretches);
-    case SplitBehavior::merged_with_previous: return merge_matches(stretches, true);
+    case SplitBehavior::contiguous:
+      return join_alike(stretches);
+    case SplitBehavior::merged_with_previous:
+      return merge_matches(stretches, true);
     case SplitBehavior::merged_with_next: {
       std::reverse(stretches.begin(), stretches.end());
       Stretches merged = merge_matches(stretches, false);
@@ -85,7 +88,8 @@ Stretches stretches_of(const Regex& regex, std::string_view word) {
 
 Stretches stretches_of(std::string_view literal, std::string_view word) {
   Collector collector;
-  for (auto at = word.find(literal); at != word.npos; at = word.find(literal, at + literal.size())) {
+  for (auto at = word.find(literal); at != word.npos;
+       at = word.find(literal, at + literal.size())) {
     collector.match(at, at + literal.size());
   }
   return collector.finish(word.size());
@@ -111,7 +115,8 @@ void split(Words& words, SplitBehavior behavior, bool invert,
       for (Stretch& stretch : stretches) stretch.match = !stretch.match;
     }
     for (const Stretch& part : apply(behavior, std::move(stretches))) {
-      if (part.begin < part.end) parts.push_back({range.begin + part.begin, range.begin + part.end});
+      if (part.begin < part.end)
+        parts.push_back({range.begin + part.begin, range.begin + part.end});
     }
   }
   words.ranges = std::move(parts);
@@ -127,8 +132,10 @@ SplitBehavior split_behavior(std::string_view name, std::string_view origin) {
   for (const auto& [known, behavior] : kNames) {
     if (known == name) return behavior;
   }
-  fail(ErrorKind::format, "{}: split behavior '{}' is not one of Removed, Isolated, "
-       "MergedWithPrevious, MergedWithNext, Contiguous", origin, name);
+  fail(ErrorKind::format,
+       "{}: split behavior '{}' is not one of Removed, Isolated, "
+       "MergedWithPrevious, MergedWithNext, Contiguous",
+       origin, name);
 }
 
 }  // namespace limbeck

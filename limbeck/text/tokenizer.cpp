@@ -74,7 +74,9 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) c
   return impl_->decoder.decode(std::move(pieces));
 }
 
-const std::string& Tokenizer::token_bytes(TokenId id) const { return impl_->bytes[impl_->check(id)]; }
+const std::string& Tokenizer::token_bytes(TokenId id) const {
+  return impl_->bytes[impl_->check(id)];
+}
 const std::string& Tokenizer::token_piece(TokenId id) const {
   return impl_->pieces[impl_->check(id)];
 }

@@ -125,9 +125,9 @@ std::string write_tokenizer_config(const TokenizerSpec& spec) {
                                        {"special", token.special}});
   }
   json["added_tokens_decoder"] = std::move(decoder);
-  for (const auto& [key, id] : {std::pair{"bos_token", spec.bos}, std::pair{"eos_token", spec.eos},
-                                std::pair{"pad_token", spec.pad},
-                                std::pair{"unk_token", spec.unknown}}) {
+  for (const auto& [key, id] :
+       {std::pair{"bos_token", spec.bos}, std::pair{"eos_token", spec.eos},
+        std::pair{"pad_token", spec.pad}, std::pair{"unk_token", spec.unknown}}) {
     if (const auto content = content_at(spec, id)) json[key] = *content;
   }
   json["clean_up_tokenization_spaces"] = false;

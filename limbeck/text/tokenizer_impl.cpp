@@ -9,22 +9,21 @@ namespace limbeck {
 namespace {
 
 // Tokens that end an answer or a turn, as model families call them.
-constexpr std::array<std::string_view, 15> kTurnEnds = {
-    "<|im_end|>",
-    "<|eot_id|>",
-    "<|eom_id|>",
-    "<|end|>",
-    "<end_of_turn>",
-    "<turn|>",
-    "<|endoftext|>",
-    "<|end_of_text|>",
-    "<EOT>",
-    "<|eot|>",
-    "<|END_OF_TURN_TOKEN|>",
-    "<|end_of_sentence|>",
-    "<\uff5cend\u2581of\u2581sentence\uff5c>",
-    "<|return|>",
-    "<|call|>"};
+constexpr std::array<std::string_view, 15> kTurnEnds = {"<|im_end|>",
+                                                        "<|eot_id|>",
+                                                        "<|eom_id|>",
+                                                        "<|end|>",
+                                                        "<end_of_turn>",
+                                                        "<turn|>",
+                                                        "<|endoftext|>",
+                                                        "<|end_of_text|>",
+                                                        "<EOT>",
+                                                        "<|eot|>",
+                                                        "<|END_OF_TURN_TOKEN|>",
+                                                        "<|end_of_sentence|>",
+                                                        "<\uff5cend\u2581of\u2581sentence\uff5c>",
+                                                        "<|return|>",
+                                                        "<|call|>"};
 
 std::vector<std::string> normalized_contents(const std::vector<AddedToken>& tokens,
                                              const Normalizer& normalizer) {
@@ -42,10 +41,14 @@ std::vector<std::string> raw_contents(const std::vector<AddedToken>& tokens) {
 std::unique_ptr<TokenModel> make_model(const ModelSpec& spec, const std::vector<bool>& control,
                                        bool raw_bytes) {
   switch (spec.kind) {
-    case ModelKind::bpe: return make_bpe(spec, control, raw_bytes);
-    case ModelKind::unigram: return make_unigram(spec, control);
-    case ModelKind::word_piece: return make_word_piece(spec, control);
-    case ModelKind::word_level: return make_word_level(spec, control);
+    case ModelKind::bpe:
+      return make_bpe(spec, control, raw_bytes);
+    case ModelKind::unigram:
+      return make_unigram(spec, control);
+    case ModelKind::word_piece:
+      return make_word_piece(spec, control);
+    case ModelKind::word_level:
+      return make_word_level(spec, control);
   }
   return nullptr;
 }
@@ -83,11 +86,16 @@ void fill_bytes(Tokenizer::Impl& t) {
   for (std::size_t id = 0; id < t.pieces.size(); ++id) {
     switch (t.kinds[id]) {
       case TokenKind::normal:
-      case TokenKind::byte: t.bytes[id] = t.decoder.bytes(t.pieces[id]); break;
-      case TokenKind::user_defined: t.bytes[id] = t.pieces[id]; break;
+      case TokenKind::byte:
+        t.bytes[id] = t.decoder.bytes(t.pieces[id]);
+        break;
+      case TokenKind::user_defined:
+        t.bytes[id] = t.pieces[id];
+        break;
       case TokenKind::control:
       case TokenKind::unknown:
-      case TokenKind::unused: break;
+      case TokenKind::unused:
+        break;
     }
   }
 }

@@ -110,7 +110,8 @@ class Reader {
     if (json.is_string()) {
       const auto& text = json.get_ref<const std::string&>();
       const auto blank = text.find(' ');
-      if (blank == text.npos || text.find(' ', blank + 1) != text.npos) bad_merge(json, "two pieces");
+      if (blank == text.npos || text.find(' ', blank + 1) != text.npos)
+        bad_merge(json, "two pieces");
       left = std::string_view(text).substr(0, blank);
       right = std::string_view(text).substr(blank + 1);
     } else if (json.is_array() && json.size() == 2 && json[0].is_string() && json[1].is_string()) {
@@ -133,8 +134,8 @@ class Reader {
   }
 
   [[noreturn]] void bad_merge(const Json& json, std::string_view expected) const {
-    fail(ErrorKind::format, "{}: model: merge {} is {}, expected {}", origin_,
-         model_.merges.size(), to_text(json), expected);
+    fail(ErrorKind::format, "{}: model: merge {} is {}, expected {}", origin_, model_.merges.size(),
+         to_text(json), expected);
   }
 
   void check_piece(std::string_view piece) const {

@@ -64,14 +64,17 @@ void append_merges(std::string& out, const ModelSpec& model) {
     const auto& right = *model.pieces[static_cast<std::size_t>(merge.right)];
     out += first ? "\n      " : ",\n      ";
     first = false;
-    out += lists ? "[" + in_quotes(left) + ", " + in_quotes(right) + "]" : in_quotes(left + " " + right);
+    out += lists ? "[" + in_quotes(left) + ", " + in_quotes(right) + "]"
+                 : in_quotes(left + " " + right);
   }
   out += "\n    ]";
 }
 
 // The fields of "model" beside the vocabulary and the merges.
 Json settings(const ModelSpec& model) {
-  const auto text_or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
+  const auto text_or_null = [](const std::string& text) {
+    return text.empty() ? Json() : Json(text);
+  };
   Json unknown;
   if (model.unknown) unknown = *model.pieces[static_cast<std::size_t>(*model.unknown)];
   switch (model.kind) {
@@ -93,7 +96,8 @@ Json settings(const ModelSpec& model) {
               {"unk_token", unknown},
               {"continuing_subword_prefix", model.continuing_subword_prefix},
               {"max_input_chars_per_word", model.max_word_characters}};
-    case ModelKind::word_level: return {{"type", "WordLevel"}, {"unk_token", unknown}};
+    case ModelKind::word_level:
+      return {{"type", "WordLevel"}, {"unk_token", unknown}};
   }
   return {};
 }

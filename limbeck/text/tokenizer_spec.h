@@ -22,10 +22,10 @@ enum class ModelKind { bpe, unigram, word_piece, word_level };
 struct AddedToken {
   TokenId id = 0;
   std::string content;
-  bool special = false;      // a control token: only trusted text makes it
-  bool single_word = false;  // not inside a word
+  bool special = false;                 // a control token: only trusted text makes it
+  bool single_word = false;             // not inside a word
   bool lstrip = false, rstrip = false;  // takes the blanks before / after it
-  bool normalized = false;   // looked for in the normalized text
+  bool normalized = false;              // looked for in the normalized text
 };
 
 // Two neighbours become one. Lower ranks merge first; equal ones from left to right.
@@ -43,9 +43,9 @@ struct ModelSpec {
   std::vector<Merge> merges;   // bpe
   std::optional<TokenId> unknown;
   std::string continuing_subword_prefix, end_of_word_suffix;
-  bool fuse_unk = false;       // neighbouring unknown characters become one token
-  bool byte_fallback = false;  // unknown characters become <0xXX> tokens
-  bool ignore_merges = false;  // a word that is a piece is taken whole
+  bool fuse_unk = false;          // neighbouring unknown characters become one token
+  bool byte_fallback = false;     // unknown characters become <0xXX> tokens
+  bool ignore_merges = false;     // a word that is a piece is taken whole
   int max_word_characters = 100;  // word_piece: longer words are unknown
 };
 

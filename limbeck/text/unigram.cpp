@@ -66,7 +66,8 @@ class Unigram : public TokenModel {
   void append_path(std::string_view word, const std::vector<Node>& nodes,
                    std::vector<TokenId>& out) const {
     std::vector<std::pair<std::size_t, std::size_t>> path;  // from, to; last first
-    for (std::size_t at = word.size(); at > 0; at = nodes[at].from) path.emplace_back(nodes[at].from, at);
+    for (std::size_t at = word.size(); at > 0; at = nodes[at].from)
+      path.emplace_back(nodes[at].from, at);
     for (std::size_t i = path.size(); i-- > 0;) {
       const TokenId id = nodes[path[i].second].id;
       if (!is_unknown(id)) {

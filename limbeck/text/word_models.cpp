@@ -60,8 +60,9 @@ class WordPiece : public WordModel {
 
  private:
   // Appends the longest piece at `begin`; returns its end, or `begin` if there is none.
-  std::size_t longest(std::string_view word, std::size_t begin, const std::vector<std::size_t>& ends,
-                      bool trusted, std::vector<TokenId>& ids) const {
+  std::size_t longest(std::string_view word, std::size_t begin,
+                      const std::vector<std::size_t>& ends, bool trusted,
+                      std::vector<TokenId>& ids) const {
     std::string piece;
     for (auto end = ends.rbegin(); end != ends.rend() && *end > begin; ++end) {
       piece = begin == 0 ? "" : spec_.continuing_subword_prefix;

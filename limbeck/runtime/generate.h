@@ -20,6 +20,7 @@ struct SamplingOptions {
   double min_p = 0;               // in [0, 1)
   double repetition_penalty = 1;  // > 0
   std::uint64_t seed = 0;
+  std::uint64_t stream = 0;  // another stream of the same seed: another draw
 };
 
 struct TokenLogprob {
@@ -34,24 +35,35 @@ struct GenerateOptions {
   bool ignore_eos = false;
   int top_logprobs = 0;              // alternatives reported for each token
   const Grammar* grammar = nullptr;  // the answer's text must be of this language
+  const TokenMask* mask = nullptr;   // of token_texts(tokenizer), to be shared; null: made anew
 };
 
 struct Generated {
   std::string text;
-  std::vector<TokenId> ids;                    // without the stop token
+  std::vector<TokenId> ids;                    // without the stop token; with those of a stop text
   std::vector<float> logprobs;                 // of ids
   std::vector<std::vector<TokenLogprob>> top;  // [ids][top_logprobs], falling
   enum class Finish { stop, length, grammar_end } finish = Finish::length;
 };
 
-// Appends to what `sequence` of the decoder holds. `on_text` gets each certain piece; returning
-// false stops.
+// The bytes of every token, as TokenMask takes them.
+std::vector<std::string> token_texts(const Tokenizer& tokenizer);
+
+// Appends to what sequence 0 of the decoder holds; the prompt has at least one token. `on_text`
+// gets each certain piece; returning false stops. Ends with Finish::length where the context does.
+// Throws Error{usage} if the prompt does not fit or an option is out of range, Error{numeric} if
+// the model's logits are not finite, Error{interrupted}.
 Generated generate(Decoder& decoder, const Tokenizer& tokenizer, std::span<const TokenId> prompt,
                    const GenerateOptions& options,
                    const std::function<bool(std::string_view piece)>& on_text = {});
 
-// Many prompts at once, batched over sequences (a fresh decoder of its own). Same results as one by
-// one.
+// As generate, for models without a tokenizer: ids and log-probabilities only, nothing stops but
+// max_tokens.
+Generated generate_ids(Decoder& decoder, std::span<const TokenId> prompt,
+                       const GenerateOptions& options);
+
+// Many prompts at once, batched over sequences (a fresh decoder of its own); what they all begin
+// with is run once. The result of prompt i is that of generate with sampling stream `stream` + i.
 std::vector<Generated> generate_all(const Model& model, const Tokenizer& tokenizer,
                                     ThreadPool& pool, std::span<const std::vector<TokenId>> prompts,
                                     const GenerateOptions& options,

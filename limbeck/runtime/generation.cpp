@@ -1,0 +1,152 @@
+#include "limbeck/runtime/generation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "limbeck/base/error.h"
+
+namespace limbeck {
+
+void log_softmax(std::span<const float> logits, std::span<float> out) {
+  LIMBECK_ASSERT(logits.size() == out.size());
+  if (logits.empty()) return;
+  const double top = *std::ranges::max_element(logits);
+  double total = 0;
+  for (const float logit : logits) total += std::exp(logit - top);
+  const double shift = top + std::log(total);
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(logits[i] - shift);
+}
+
+Generation::Generation(const Tokenizer* tokenizer, const GenerateOptions& options,
+                       const TokenMask* mask, std::span<const TokenId> prompt,
+                       std::function<bool(std::string_view piece)> on_text)
+    : tokenizer_(tokenizer),
+      options_(options),
+      mask_(mask),
+      on_text_(std::move(on_text)),
+      sampler_(options.sampling) {
+  if (tokenizer) decoder_.emplace(*tokenizer);
+  if (options.grammar) grammar_.emplace(*options.grammar);
+  for (const TokenId id : prompt) sampler_.seen(id);
+  if (options.max_tokens <= 0) end(Generated::Finish::length);
+}
+
+bool Generation::is_stop(TokenId id) const {
+  return tokenizer_ &&
+         std::ranges::find(tokenizer_->stop_tokens(), id) != tokenizer_->stop_tokens().end();
+}
+
+// Finds the tokens that may come next under the grammar; stop tokens where the text is complete.
+// False if there are none, and the text is complete.
+bool Generation::allow(std::size_t vocab) {
+  allowed_.assign(static_cast<std::size_t>(tokenizer_->vocab_size()), false);
+  mask_->fill(*grammar_, allowed_);
+  allowed_.resize(vocab, false);  // a model may have more rows than its tokenizer has tokens
+  const bool may_end = grammar_->can_end();
+  for (const TokenId id : tokenizer_->stop_tokens()) {
+    if (static_cast<std::size_t>(id) < vocab) allowed_[static_cast<std::size_t>(id)] = may_end;
+  }
+  const bool any = std::ranges::find(allowed_, true) != allowed_.end();
+  if (!any && !may_end) {
+    fail(ErrorKind::unsupported,
+         "no token of the vocabulary can continue the answer \"{}\" under the grammar", out_.text);
+  }
+  return any;
+}
+
+void Generation::record(TokenId id, std::span<const float> logits) {
+  logprobs_.resize(logits.size());
+  log_softmax(logits, logprobs_);
+  out_.ids.push_back(id);
+  out_.logprobs.push_back(logprobs_[static_cast<std::size_t>(id)]);
+  if (options_.top_logprobs <= 0) return;
+  const auto n = std::min(static_cast<std::size_t>(options_.top_logprobs), logits.size());
+  std::vector<TokenId> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto before = [&](TokenId a, TokenId b) {
+    const float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
+    return x != y ? x > y : a < b;
+  };
+  const auto end = order.begin() + static_cast<std::ptrdiff_t>(n);
+  std::partial_sort(order.begin(), end, order.end(), before);
+  std::vector<TokenLogprob>& top = out_.top.emplace_back();
+  for (const TokenId other : std::span(order).first(n)) {
+    top.push_back({other, logprobs_[static_cast<std::size_t>(other)]});
+  }
+}
+
+// Gives on_text what is certain up to `until`; a false answer ends the generation.
+void Generation::release(std::size_t until) {
+  if (until <= released_) return;
+  const std::string_view piece = std::string_view(out_.text).substr(released_, until - released_);
+  released_ = until;
+  if (on_text_ && !on_text_(piece)) done_ = true;
+}
+
+// Appends and looks for stop texts; true if one is there, and the text ends before it.
+bool Generation::add_text(std::string_view piece) {
+  const std::size_t before = out_.text.size();
+  out_.text += piece;
+  std::size_t found = std::string::npos, held = 0;
+  for (const std::string& stop : options_.stop) {
+    if (stop.empty()) continue;
+    const std::size_t from = before >= stop.size() ? before - stop.size() + 1 : 0;
+    found = std::min(found, out_.text.find(stop, from));
+    for (std::size_t n = std::min(stop.size() - 1, out_.text.size()); n > held; --n) {
+      if (out_.text.ends_with(std::string_view(stop).substr(0, n))) held = n;
+    }
+  }
+  if (found != std::string::npos) {
+    out_.text.resize(found);
+    return true;
+  }
+  release(out_.text.size() - held);
+  return false;
+}
+
+void Generation::end(Generated::Finish finish) {
+  if (done_) return;
+  if (decoder_ && add_text(decoder_->finish())) finish = Generated::Finish::stop;
+  release(out_.text.size());
+  out_.finish = finish;
+  done_ = true;
+}
+
+std::optional<TokenId> Generation::step(std::span<const float> logits) {
+  if (done_) return std::nullopt;
+  if (grammar_ && (grammar_->must_end() || !allow(logits.size()))) {
+    end(Generated::Finish::grammar_end);
+    return std::nullopt;
+  }
+  const TokenId id = sampler_.next(logits, allowed_);
+  if (id < 0 || !std::isfinite(logits[static_cast<std::size_t>(id)])) {
+    fail(ErrorKind::numeric, "the model's logits after {} answer tokens are not finite numbers",
+         out_.ids.size());
+  }
+  if (is_stop(id) && (!options_.ignore_eos || grammar_)) {
+    end(grammar_ ? Generated::Finish::grammar_end : Generated::Finish::stop);
+    return std::nullopt;
+  }
+  record(id, logits);
+  sampler_.seen(id);
+  if (grammar_) grammar_->advance(tokenizer_->token_bytes(id));
+  if (decoder_ && add_text(decoder_->add(id))) {
+    release(out_.text.size());
+    out_.finish = Generated::Finish::stop;
+    done_ = true;
+  }
+  if (!done_ && grammar_ && grammar_->must_end()) end(Generated::Finish::grammar_end);
+  if (static_cast<std::int64_t>(out_.ids.size()) >= options_.max_tokens) {
+    end(Generated::Finish::length);
+  }
+  if (done_) return std::nullopt;
+  return id;
+}
+
+Generated Generation::take() {
+  end(Generated::Finish::length);
+  return std::move(out_);
+}
+
+}  // namespace limbeck

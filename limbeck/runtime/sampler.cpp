@@ -1,0 +1,103 @@
+#include "limbeck/runtime/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "limbeck/base/error.h"
+
+namespace limbeck {
+
+void check(const SamplingOptions& o) {
+  const auto need = [](bool good, const char* what, double found, const char* range) {
+    if (!good) fail(ErrorKind::usage, "{} {}: it must be {}", what, found, range);
+  };
+  need(o.temperature >= 0 && std::isfinite(o.temperature), "temperature", o.temperature,
+       "0 (greedy) or more");
+  need(o.top_k >= 0, "top_k", o.top_k, "0 (all) or more");
+  need(o.top_p > 0 && o.top_p <= 1, "top_p", o.top_p, "in (0, 1]");
+  need(o.min_p >= 0 && o.min_p < 1, "min_p", o.min_p, "in [0, 1)");
+  need(o.repetition_penalty > 0 && std::isfinite(o.repetition_penalty), "repetition_penalty",
+       o.repetition_penalty, "more than 0 (1: none)");
+}
+
+Sampler::Sampler(const SamplingOptions& options)
+    : options_(options), random_(options.seed, options.stream) {
+  check(options);
+}
+
+void Sampler::seen(TokenId id) {
+  if (options_.repetition_penalty == 1) return;
+  const auto index = static_cast<std::size_t>(id);
+  if (seen_.size() <= index) seen_.resize(index + 1);
+  seen_[index] = true;
+}
+
+double Sampler::penalized(std::span<const float> logits, TokenId id) const {
+  const auto index = static_cast<std::size_t>(id);
+  const double logit = logits[index];
+  if (index >= seen_.size() || !seen_[index]) return logit;
+  return logit > 0 ? logit / options_.repetition_penalty : logit * options_.repetition_penalty;
+}
+
+TokenId Sampler::most_likely(std::span<const float> logits,
+                             const std::vector<bool>& allowed) const {
+  TokenId best = -1;
+  double highest = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    if (!allowed.empty() && !allowed[i]) continue;
+    const double value = penalized(logits, static_cast<TokenId>(i));
+    if (best >= 0 && !(value > highest)) continue;
+    best = static_cast<TokenId>(i);
+    highest = value;
+  }
+  return best;
+}
+
+// Cuts the candidates (falling) by top_k, top_p and min_p, and turns values into probabilities.
+void Sampler::keep_likely() {
+  const double top = candidates_.front().value;
+  double total = 0;
+  for (Candidate& candidate : candidates_) {
+    candidate.value = std::exp(candidate.value - top);
+    total += candidate.value;
+  }
+  double sum = 0;
+  std::size_t n = 0;
+  while (n < candidates_.size() && (n == 0 || sum < options_.top_p * total)) {
+    if (candidates_[n].value < options_.min_p) break;  // the first has value 1
+    sum += candidates_[n++].value;
+  }
+  candidates_.resize(n);
+}
+
+TokenId Sampler::next(std::span<const float> logits, const std::vector<bool>& allowed) {
+  if (options_.temperature == 0) return most_likely(logits, allowed);
+  candidates_.clear();
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    if (!allowed.empty() && !allowed[i]) continue;
+    const auto id = static_cast<TokenId>(i);
+    candidates_.push_back({id, penalized(logits, id) / options_.temperature});
+  }
+  const auto before = [](const Candidate& a, const Candidate& b) {
+    return a.value != b.value ? a.value > b.value : a.id < b.id;
+  };
+  const auto k = static_cast<std::size_t>(options_.top_k);
+  if (k > 0 && k < candidates_.size()) {
+    std::partial_sort(candidates_.begin(), candidates_.begin() + options_.top_k, candidates_.end(),
+                      before);
+    candidates_.resize(k);
+  } else {
+    std::sort(candidates_.begin(), candidates_.end(), before);
+  }
+  keep_likely();
+  double total = 0;
+  for (const Candidate& candidate : candidates_) total += candidate.value;
+  double point = random_.uniform() * total;
+  for (const Candidate& candidate : candidates_) {
+    point -= candidate.value;
+    if (point < 0) return candidate.id;
+  }
+  return candidates_.back().id;
+}
+
+}  // namespace limbeck

@@ -1,0 +1,42 @@
+// From logits to the next token.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "limbeck/base/random.h"
+#include "limbeck/runtime/generate.h"
+
+namespace limbeck {
+
+// Throws Error{usage} naming the option that is out of its range.
+void check(const SamplingOptions& options);
+
+// Draws tokens of one sequence. In this order: repetition penalty, temperature, top_k, top_p,
+// min_p, draw.
+class Sampler {
+ public:
+  explicit Sampler(const SamplingOptions& options);
+
+  // What the repetition penalty looks at.
+  void seen(TokenId id);
+  // `allowed` is empty (all) or has an entry for each logit, at least one of them true.
+  TokenId next(std::span<const float> logits, const std::vector<bool>& allowed);
+
+ private:
+  struct Candidate {
+    TokenId id;
+    double value;  // logit, then probability
+  };
+  double penalized(std::span<const float> logits, TokenId id) const;
+  TokenId most_likely(std::span<const float> logits, const std::vector<bool>& allowed) const;
+  void keep_likely();
+
+  SamplingOptions options_;
+  Random random_;
+  std::vector<bool> seen_;
+  std::vector<Candidate> candidates_;
+};
+
+}  // namespace limbeck

@@ -52,7 +52,7 @@ class Run {
     }
     stop(nullptr);
     for (auto& worker : workers) worker.join();
-    // Answers that came while stopping are paid for: they are delivered too.
+    // Requests in flight are let finish, and what they brought is delivered: it is paid for.
     for (Done& late : done_) deliver(late.index, std::move(late.answer));
     if (error_) std::rethrow_exception(error_);
   }
@@ -123,10 +123,9 @@ class Run {
     std::string why;
     for (int attempt = 0; attempt < options_.tries; ++attempt) {
       if (!wait_for_turn()) return std::nullopt;
-      const HttpReply reply =
-          http_post(options_.base + "/chat/completions", headers(), body,
-                    {options_.timeout_s, options_.reply_bytes}, [this] { return stopped(); });
-      if (reply.status == 0 && stopped()) return std::nullopt;
+      const HttpReply reply = http_post(options_.base + "/chat/completions", headers(), body,
+                                        {options_.timeout_s, options_.reply_bytes}, interrupted);
+      if (reply.status == 0 && interrupted()) return std::nullopt;
       if (reply.status == 200) {
         try {
           TeacherAnswer answer = read_completion(reply.body, options_.tokenizer);

@@ -4,6 +4,7 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/utf8.h"
+#include "limbeck/text/base64.h"
 #include "limbeck/text/unicode.h"
 
 namespace limbeck {
@@ -15,13 +16,6 @@ bool has_leaf(std::uint32_t unit) { return unit >> 8 & 1; }
 std::uint32_t value_of(std::uint32_t unit) { return unit & 0x7fffffffu; }
 std::uint32_t label_of(std::uint32_t unit) { return unit & 0x800000ffu; }
 std::size_t offset_of(std::uint32_t unit) { return unit >> 10 << ((unit & 0x200u) >> 6); }
-
-int base64_digit(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
 
 }  // namespace
 
@@ -46,22 +40,9 @@ Charsmap Charsmap::parse(std::string_view bytes, std::string_view origin) {
 }
 
 Charsmap Charsmap::from_base64(std::string_view text, std::string_view origin) {
-  while (text.ends_with('=')) text.remove_suffix(1);
-  std::string bytes;
-  bytes.reserve(text.size() / 4 * 3 + 3);
-  std::uint32_t bits = 0;
-  int n_bits = 0;
-  for (const char c : text) {
-    const int digit = base64_digit(c);
-    if (digit < 0) fail(ErrorKind::format, "{}: a charsmap that is not base64", origin);
-    bits = (bits << 6 | static_cast<std::uint32_t>(digit)) & 0xffffffu;
-    n_bits += 6;
-    if (n_bits >= 8) {
-      n_bits -= 8;
-      bytes += static_cast<char>(bits >> n_bits & 0xffu);
-    }
-  }
-  return parse(bytes, origin);
+  const auto bytes = limbeck::from_base64(text);
+  if (!bytes) fail(ErrorKind::format, "{}: a charsmap that is not base64", origin);
+  return parse(*bytes, origin);
 }
 
 template <typename Found>

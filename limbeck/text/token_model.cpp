@@ -16,13 +16,16 @@ PieceIndex index_of(const ModelSpec& spec) {
 }
 
 bool has_all_bytes(const ModelSpec& spec) {
+  constexpr std::size_t kBytesOfUtf8 = 243;  // all but c0, c1, f5 ... ff, which no text has
   std::size_t n = 0;
   for (const auto& piece : spec.pieces) {
     if (!piece || piece->empty() || piece->size() > 2) continue;
     const auto bytes = byte_level::to_bytes(*piece);
-    n += bytes && bytes->size() == 1;
+    if (!bytes || bytes->size() != 1) continue;
+    const auto b = static_cast<std::uint8_t>((*bytes)[0]);
+    n += b != 0xc0 && b != 0xc1 && b < 0xf5;
   }
-  return n == 256;
+  return n == kBytesOfUtf8;
 }
 
 std::optional<std::vector<TokenId>> byte_tokens(const ModelSpec& spec) {

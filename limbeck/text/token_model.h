@@ -29,7 +29,7 @@ std::unique_ptr<TokenModel> make_word_piece(const ModelSpec& spec,
 std::unique_ptr<TokenModel> make_word_level(const ModelSpec& spec,
                                             const std::vector<bool>& control);
 
-// Can a model of `spec` work on raw bytes: has it a piece for each of the 256 bytes?
+// Can a model of `spec` work on raw bytes: has it a piece for each byte that UTF-8 has?
 bool has_all_bytes(const ModelSpec& spec);
 
 // The id of <0x00> ... <0xFF>, or nullopt where one is missing.

@@ -21,9 +21,9 @@ constexpr std::size_t kMaxInput = 256u << 20;
 struct TokenizeOptions {
   std::string model, text;
   bool has_text = false;
-  bool decode = false;   // ids in, text out
-  bool lines = false;    // one JSON value a line, in and out
-  bool trusted = false;  // special tokens spelled in the text become those tokens
+  bool decode = false;     // ids in, text out
+  bool lines = false;      // one JSON value a line, in and out
+  bool untrusted = false;  // special tokens spelled in the text stay text
   bool add_special = true;
   bool skip_special = false;  // leave special tokens out of decoded text
 };
@@ -42,8 +42,8 @@ std::string standard_input() {
 
 std::vector<TokenId> encode(const Tokenizer& tokenizer, const std::string& text,
                             const TokenizeOptions& options) {
-  return options.trusted ? tokenizer.encode_trusted(text, options.add_special)
-                         : tokenizer.encode(text, options.add_special);
+  return options.untrusted ? tokenizer.encode(text, options.add_special)
+                           : tokenizer.encode_trusted(text, options.add_special);
 }
 
 Json encoded(const Tokenizer& tokenizer, const std::vector<TokenId>& ids) {
@@ -118,10 +118,11 @@ int run_tokenize(int argc, char** argv) {
                       "echo '[1, 15043, 3186]' | limbeck tokenize ./llama --decode");
   CLI::App& app = arguments.app();
   app.add_option("model", options.model, "Hugging Face folder or .gguf file")->required();
-  const auto* text = app.add_option("text", options.text, "text, or ids with --decode; else from standard input");
+  const auto* text =
+      app.add_option("text", options.text, "text, or ids with --decode; else from standard input");
   app.add_flag("--decode", options.decode, "ids to text");
   app.add_flag("--lines", options.lines, "one JSON string (or list of ids) a line, in and out");
-  app.add_flag("--trusted", options.trusted, "special tokens spelled in the text become tokens");
+  app.add_flag("--untrusted", options.untrusted, "special tokens spelled in the text stay text");
   app.add_flag("!--no-special", options.add_special, "add no BOS or EOS");
   app.add_flag("--skip-special", options.skip_special, "leave special tokens out of decoded text");
   arguments.add_json();

@@ -37,8 +37,8 @@ class GgufVocabularyReader {
     } else if (*kind == "t5") {
       read_unigram();
     } else {
-      fail(ErrorKind::unsupported, "{}: tokenizer.ggml.model '{}' is not supported",
-           file_.origin(), *kind);
+      fail(ErrorKind::unsupported, "{}: tokenizer.ggml.model '{}' is not supported", file_.origin(),
+           *kind);
     }
     read_templates();
     return std::move(spec_);
@@ -130,7 +130,8 @@ class GgufVocabularyReader {
     Json single = Json::array(), tokens = Json::object();
     const auto token = [&](std::optional<TokenId> id) {
       const std::string& piece = *model_.pieces[static_cast<std::size_t>(*id)];
-      tokens[piece] = {{"id", piece}, {"ids", Json::array({*id})}, {"tokens", Json::array({piece})}};
+      tokens[piece] = {
+          {"id", piece}, {"ids", Json::array({*id})}, {"tokens", Json::array({piece})}};
       single.push_back({{"SpecialToken", {{"id", piece}, {"type_id", 0}}}});
     };
     if (*spec_.add_bos && spec_.bos) token(spec_.bos);
@@ -156,8 +157,8 @@ class GgufVocabularyReader {
       const auto blank = merge.find(' ', 1);
       const auto left = ids_.find(merge.substr(0, blank));
       const auto right = blank == merge.npos ? ids_.end() : ids_.find(merge.substr(blank + 1));
-      const auto result =
-          right == ids_.end() || left == ids_.end() ? ids_.end() : ids_.find(left->first + right->first);
+      const bool known = left != ids_.end() && right != ids_.end();
+      const auto result = known ? ids_.find(std::string(left->first) += right->first) : ids_.end();
       if (result == ids_.end()) {
         fail(ErrorKind::format, "{}: merge {} ('{}') names or makes no token", file_.origin(),
              model_.merges.size(), merge);
@@ -245,7 +246,9 @@ class GgufVocabularyReader {
       if (is_text(id)) cut(id, ranks.at(score[id]));
     }
     // The order of a converted tokenizer.json: by rank, then by the lengths of the parts.
-    const auto length = [&](TokenId id) { return model_.pieces[static_cast<std::size_t>(id)]->size(); };
+    const auto length = [&](TokenId id) {
+      return model_.pieces[static_cast<std::size_t>(id)]->size();
+    };
     std::ranges::stable_sort(model_.merges, [&](const Merge& a, const Merge& b) {
       return std::tuple(a.rank, length(b.left), length(b.right)) <
              std::tuple(b.rank, length(a.left), length(a.right));

@@ -23,9 +23,12 @@ class GgufVocabularyWriter {
       case ModelKind::bpe:
         model_.byte_fallback ? write_sentencepiece() : write_byte_level();
         break;
-      case ModelKind::unigram: write_unigram(); break;
+      case ModelKind::unigram:
+        write_unigram();
+        break;
       case ModelKind::word_piece:
-      case ModelKind::word_level: unsupported("a vocabulary of whole words");
+      case ModelKind::word_level:
+        unsupported("a vocabulary of whole words");
     }
     write_special_ids();
     for (const auto& [name, source] : spec_.chat_templates) {
@@ -39,7 +42,9 @@ class GgufVocabularyWriter {
     fail(ErrorKind::unsupported, "{}: GGUF vocabularies cannot express {}", spec_.origin, what);
   }
 
-  void put(std::string key, GgufValue value) { out_.emplace_back(std::move(key), std::move(value)); }
+  void put(std::string key, GgufValue value) {
+    out_.emplace_back(std::move(key), std::move(value));
+  }
 
   // The kinds of a normalizer or pre-tokenizer, sequences flattened.
   static void types_of(const Json& json, std::vector<const Json*>& out) {
@@ -54,12 +59,18 @@ class GgufVocabularyWriter {
 
   static int stored_kind(TokenKind kind) {
     switch (kind) {
-      case TokenKind::normal: return 1;
-      case TokenKind::unknown: return 2;
-      case TokenKind::control: return 3;
-      case TokenKind::user_defined: return 4;
-      case TokenKind::unused: return 5;
-      case TokenKind::byte: return 6;
+      case TokenKind::normal:
+        return 1;
+      case TokenKind::unknown:
+        return 2;
+      case TokenKind::control:
+        return 3;
+      case TokenKind::user_defined:
+        return 4;
+      case TokenKind::unused:
+        return 5;
+      case TokenKind::byte:
+        return 6;
     }
     return 1;
   }
@@ -117,9 +128,9 @@ class GgufVocabularyWriter {
     bool replaced = false, prefix = false;
     for (const Json* step : steps) {
       const std::string type = step->value("type", "");
-      if (type == "Replace" && *step == Json{{"type", "Replace"},
-                                             {"pattern", {{"String", " "}}},
-                                             {"content", "\u2581"}}) {
+      if (type == "Replace" &&
+          *step ==
+              Json{{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}}) {
         replaced = true;
       } else if (type == "Prepend" && step->value("prepend", "") == "\u2581") {
         prefix = true;
@@ -196,7 +207,8 @@ class GgufVocabularyWriter {
 
   void write_special_ids() {
     const auto id = [&](const char* name, std::optional<TokenId> token) {
-      if (token) put(fmt::format("tokenizer.ggml.{}_token_id", name), static_cast<std::uint32_t>(*token));
+      if (token)
+        put(fmt::format("tokenizer.ggml.{}_token_id", name), static_cast<std::uint32_t>(*token));
     };
     const Frame frame = read_frame(spec_);
     if (frame.before.size() > 1 || frame.after.size() > 1) {

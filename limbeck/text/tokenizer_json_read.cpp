@@ -104,33 +104,33 @@ class Reader {
     for (const Json& merge : *merges) read_merge(merge);
   }
 
-  // "left right" or ["left", "right"].
+  // "left right" or ["left", "right"]. Where pieces hold blanks the first form can be read in
+  // several ways; the one whose three pieces exist is taken, if there is just one.
   void read_merge(const Json& json) {
-    std::string_view left, right;
+    std::optional<Merge> merge;
     if (json.is_string()) {
-      const auto& text = json.get_ref<const std::string&>();
-      const auto blank = text.find(' ');
-      if (blank == text.npos || text.find(' ', blank + 1) != text.npos)
-        bad_merge(json, "two pieces");
-      left = std::string_view(text).substr(0, blank);
-      right = std::string_view(text).substr(blank + 1);
+      const std::string_view text = json.get_ref<const std::string&>();
+      for (auto blank = text.find(' '); blank != text.npos; blank = text.find(' ', blank + 1)) {
+        const auto read = find_merge(text.substr(0, blank), text.substr(blank + 1));
+        if (read && merge) bad_merge(json, "one way to read it");
+        if (read) merge = read;
+      }
     } else if (json.is_array() && json.size() == 2 && json[0].is_string() && json[1].is_string()) {
-      left = json[0].get_ref<const std::string&>();
-      right = json[1].get_ref<const std::string&>();
-    } else {
-      bad_merge(json, "two pieces");
+      merge =
+          find_merge(json[0].get_ref<const std::string&>(), json[1].get_ref<const std::string&>());
     }
+    if (!merge) bad_merge(json, "two pieces of the vocabulary that form a third");
+    model_.merges.push_back(*merge);
+  }
+
+  std::optional<Merge> find_merge(std::string_view left, std::string_view right) {
     const std::string& prefix = model_.continuing_subword_prefix;
-    if (right.size() < prefix.size()) bad_merge(json, "a right piece with the prefix");
+    if (right.size() < prefix.size()) return std::nullopt;
     merged_ = left;
     merged_ += right.substr(prefix.size());
-    const auto id = [&](const std::string& piece) {
-      const auto found = ids_.find(piece);
-      if (found == ids_.end()) bad_merge(json, "pieces of the vocabulary");
-      return found->second;
-    };
-    const auto rank = static_cast<std::uint32_t>(model_.merges.size());
-    model_.merges.push_back({id(std::string(left)), id(std::string(right)), id(merged_), rank});
+    const auto a = ids_.find(left), b = ids_.find(right), c = ids_.find(merged_);
+    if (a == ids_.end() || b == ids_.end() || c == ids_.end()) return std::nullopt;
+    return Merge{a->second, b->second, c->second, static_cast<std::uint32_t>(model_.merges.size())};
   }
 
   [[noreturn]] void bad_merge(const Json& json, std::string_view expected) const {
@@ -227,7 +227,7 @@ class Reader {
   std::string origin_;
   TokenizerSpec spec_;
   ModelSpec& model_ = spec_.model;
-  std::unordered_map<std::string, TokenId> ids_;
+  std::unordered_map<std::string_view, TokenId> ids_;  // views into json_
   std::string merged_;
 };
 

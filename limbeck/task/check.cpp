@@ -10,6 +10,7 @@
 #include "limbeck/task/json_answer.h"
 #include "limbeck/task/tool_call.h"
 #include "limbeck/task/words.h"
+#include "limbeck/text/schema_validator.h"
 
 namespace limbeck {
 namespace {
@@ -46,8 +47,8 @@ Json normal_record(const Task& task, const Json& output, const std::string& wher
   if (!record.is_object()) {
     fail(ErrorKind::usage, "{}: the answer is {}, expected an object", where, record.type_name());
   }
-  if (const auto fault = schema_fault(task.schema, record); !fault.empty()) {
-    fail(ErrorKind::usage, "{}: the answer does not fit the schema: {}", where, fault);
+  if (const auto fault = validate_json(task.schema, record)) {
+    fail(ErrorKind::usage, "{}: the answer does not fit the schema: {}", where, *fault);
   }
   return in_schema_order(record, task.schema);
 }
@@ -90,8 +91,8 @@ std::string call_fault(const Json& tools, const Json& call) {
     return fmt::format("there is no tool '{}'{}", name,
                        near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
   }
-  const auto fault = schema_fault((*function)["parameters"], call["arguments"]);
-  return fault.empty() ? "" : fmt::format("the call to '{}' does not fit: {}", name, fault);
+  const auto fault = validate_json((*function)["parameters"], call["arguments"]);
+  return fault ? fmt::format("the call to '{}' does not fit: {}", name, *fault) : "";
 }
 
 Json normal_output(const Task& task, const Json& output, const std::string& where) {

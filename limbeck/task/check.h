@@ -9,10 +9,6 @@
 
 namespace limbeck {
 
-// Why `value` is not valid under `schema`, with the place ("size: 'huge' is not one of ..."); empty
-// if it is valid.
-std::string schema_fault(const Json& schema, const Json& value);
-
 // Why this call cannot be made: unknown function, arguments that do not fit; empty if it can.
 std::string call_fault(const Json& tools, const Json& call);
 

@@ -10,6 +10,7 @@
 #include "limbeck/task/task.h"
 #include "limbeck/task/tool_call.h"
 #include "limbeck/task/words.h"
+#include "limbeck/text/schema_validator.h"
 
 namespace limbeck {
 namespace {
@@ -40,8 +41,8 @@ ParsedAnswer parse_record(const Task& task, std::string_view text) {
   auto value = find_json(text);
   if (!value) return {false, nullptr, "no JSON in the answer"};
   if (!value->is_object()) return {false, nullptr, "the answer is not a JSON object"};
-  auto fault = schema_fault(task.schema, *value);
-  return {fault.empty(), std::move(*value), std::move(fault)};
+  auto fault = validate_json(task.schema, *value);
+  return {!fault, std::move(*value), fault.value_or("")};
 }
 
 ParsedAnswer parse_calls(const Task& task, std::string_view text) {

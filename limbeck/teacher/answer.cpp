@@ -65,44 +65,26 @@ std::vector<Generated> generate_answers(const Model& model, ThreadPool& pool, co
   if (grammar) options.max_tokens = longest_answer(task, options.max_tokens);
   const std::int64_t context = model.architecture().context_length;
 
-  std::vector<Generated> answers(prompts.size());
-  std::vector<std::size_t> batched, tight;
-  std::size_t too_long = 0;
+  std::vector<std::vector<TokenId>> fitting;
+  std::vector<std::size_t> places;  // of `fitting` in `prompts`
   for (std::size_t i = 0; i < prompts.size(); ++i) {
-    const auto length = static_cast<std::int64_t>(prompts[i].size());
-    if (length + options.max_tokens <= context) {
-      batched.push_back(i);
-    } else if (length < context) {
-      tight.push_back(i);
-    } else {
-      ++too_long;
-    }
+    if (static_cast<std::int64_t>(prompts[i].size()) >= context) continue;
+    fitting.push_back(prompts[i]);
+    places.push_back(i);
   }
-  std::size_t before = too_long;
-  const auto generate_group = [&](const std::vector<std::size_t>& group,
-                                  const GenerateOptions& group_options) {
-    std::vector<std::vector<TokenId>> chosen;
-    for (const std::size_t i : group) chosen.push_back(prompts[i]);
-    auto generated =
-        generate_all(model, tokenizer, pool, chosen, group_options, [&](std::size_t done) {
-          if (on_done) on_done(before + done);
-        });
-    for (std::size_t j = 0; j < group.size(); ++j) answers[group[j]] = std::move(generated[j]);
-    before += group.size();
-  };
-  if (!batched.empty()) generate_group(batched, options);
-  for (const std::size_t i : tight) {
-    GenerateOptions shorter = options;
-    shorter.max_tokens = context - static_cast<std::int64_t>(prompts[i].size());
-    generate_group({i}, shorter);
-  }
+  const std::size_t too_long = prompts.size() - fitting.size();
   if (too_long > 0) {
     say(
         fmt::format("{}: {} of {} prompts are longer than the model's context of {} tokens; they "
                     "count as unanswered",
                     task.name, too_long, prompts.size(), context));
-    if (on_done) on_done(prompts.size());
   }
+  std::vector<Generated> answers(prompts.size());
+  if (fitting.empty()) return answers;
+  auto generated = generate_all(model, tokenizer, pool, fitting, options, [&](std::size_t done) {
+    if (on_done) on_done(too_long + done);
+  });
+  for (std::size_t i = 0; i < places.size(); ++i) answers[places[i]] = std::move(generated[i]);
   return answers;
 }
 

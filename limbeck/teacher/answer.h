@@ -46,8 +46,8 @@ std::optional<Grammar> answer_grammar(const Task& task);
 std::vector<TokenId> task_prompt(const Tokenizer& tokenizer, const Task& task, const Json& input,
                                  PromptStyle style);
 
-// generate_all over task prompts: one by one where max_tokens would pass the context, an empty
-// answer (finish: length) where even the prompt does. Grammar and max_tokens come from the task.
+// generate_all over task prompts, in the task's grammar if `constrained`; a prompt that fills the
+// context gets an empty answer, which is said.
 std::vector<Generated> generate_answers(const Model& model, ThreadPool& pool, const Task& task,
                                         std::span<const std::vector<TokenId>> prompts,
                                         GenerateOptions options, bool constrained,

@@ -85,17 +85,13 @@ class LocalTeacher : public Teacher {
   void answer(const Task& task, std::span<const Example> examples, const LabelRequest& request,
               const Deliver& deliver) override {
     const Tokenizer& tokenizer = model_.checkpoint().tokenizer();
-    GenerateOptions options;
-    options.max_tokens = request.max_tokens;
-    options.sampling.temperature = request.temperature;
-    options.sampling.seed = request.seed;
     for (std::size_t begin = 0; begin < examples.size(); begin += kChunk) {
       const auto chunk = examples.subspan(begin, std::min(kChunk, examples.size() - begin));
       std::vector<std::vector<TokenId>> prompts;
       for (const Example& example : chunk) {
         prompts.push_back(task_prompt(tokenizer, task, example.input, request.style));
       }
-      auto generated = generate_answers(model_, pool_, task, prompts, options, request.constrained);
+      auto generated = generate_chunk(task, prompts, request);
       for (std::size_t i = 0; i < chunk.size(); ++i) {
         TeacherAnswer answer;
         answer.prompt_tokens = static_cast<std::int64_t>(prompts[i].size());
@@ -114,6 +110,27 @@ class LocalTeacher : public Teacher {
   }
 
  private:
+  // Sampled answers are drawn one by one, each from a stream of its prompt: they do not depend on
+  // which others are still to be asked, so a resumed run draws the same.
+  std::vector<Generated> generate_chunk(const Task& task,
+                                        const std::vector<std::vector<TokenId>>& prompts,
+                                        const LabelRequest& request) {
+    GenerateOptions options;
+    options.max_tokens = request.max_tokens;
+    options.sampling.temperature = request.temperature;
+    options.sampling.seed = request.seed;
+    if (request.temperature <= 0) {
+      return generate_answers(model_, pool_, task, prompts, options, request.constrained);
+    }
+    std::vector<Generated> answers;
+    for (const auto& prompt : prompts) {
+      options.sampling.stream = stream_of(prompt, {});
+      answers.push_back(std::move(generate_answers(model_, pool_, task, std::span(&prompt, 1),
+                                                   options, request.constrained)[0]));
+    }
+    return answers;
+  }
+
   // The distributions that predict each token of the answer and the stop token after it. Prompts of
   // one task begin alike: the decoder keeps what they share with the one before.
   void add_soft_labels(TeacherAnswer& answer, std::span<const TokenId> prompt,

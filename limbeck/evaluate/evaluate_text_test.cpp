@@ -1,0 +1,154 @@
+// Perplexity and KL: reference values of real models, identities, and the windows of a text.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
+#include "limbeck/base/atomic_file.h"
+#include "limbeck/base/error.h"
+#include "limbeck/evaluate/evaluate.h"
+#include "limbeck/evaluate/speed.h"
+
+namespace limbeck {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Stories : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const char* set = std::getenv("LIMBECK_TEST_DATA");
+    const fs::path data =
+        set != nullptr ? fs::path(set) : fs::path(__FILE__).parent_path() / "../../../shared/data";
+    folder_ = data / "models";
+    text_ = data / "text/TinyStories-sample/tinystories_sample.txt";
+    if (!fs::exists(folder_) || !fs::exists(text_)) {
+      GTEST_SKIP() << "the shared models are not here (set LIMBECK_TEST_DATA)";
+    }
+  }
+
+  // The stories of REFERENCE.json: [1, 61), each by itself after BOS, cut to 512 tokens.
+  static TextOptions reference_options() {
+    TextOptions options;
+    options.separator = "<|endoftext|>";
+    options.skip_records = 1;
+    options.max_records = 60;
+    options.context = 512;
+    return options;
+  }
+
+  void expect_reference(const fs::path& model_path, const fs::path& reference_path) {
+    const Json reference = read_json_file((reference_path / "REFERENCE.json").string());
+    const Checkpoint checkpoint = Checkpoint::open(model_path);
+    const Model model(checkpoint);
+    TextOptions options = reference_options();
+    options.context = std::min(options.context, model.architecture().context_length);
+    const TextResult result =
+        evaluate_text(model, checkpoint.tokenizer(), pool_, read_file(text_, 4u << 20), options);
+    EXPECT_EQ(result.tokens, reference["nll_tokens"].get<std::int64_t>());
+    EXPECT_NEAR(result.nll, reference["nll_sum"].get<double>(), 0.05);
+    EXPECT_NEAR(result.perplexity.value, reference["ppl"].get<double>(), 1e-3);
+    EXPECT_LT(result.perplexity.low, result.perplexity.value);
+    EXPECT_GT(result.perplexity.high, result.perplexity.value);
+  }
+
+  fs::path folder_, text_;
+  ThreadPool pool_{2};
+};
+
+TEST_F(Stories, NllOfTinyStories656K) {
+  expect_reference(folder_ / "TinyStories-656K", folder_ / "TinyStories-656K");
+}
+
+TEST_F(Stories, AModelAgainstItself) {
+  const Checkpoint checkpoint = Checkpoint::open(folder_ / "TinyStories-656K");
+  const Model model(checkpoint);
+  TextOptions options;
+  options.max_tokens = 700;
+  options.context = 128;
+  const TextResult result = evaluate_text(model, checkpoint.tokenizer(), pool_,
+                                          read_file(text_, 4u << 20), options, &model);
+  EXPECT_EQ(result.tokens, 700);
+  EXPECT_EQ(result.kl.value, 0);
+  EXPECT_EQ(result.kl_max, 0);
+  EXPECT_EQ(result.same_top1.value, 1);
+  EXPECT_GT(result.bits_per_byte, 0);
+  const Json json = to_json(result);
+  EXPECT_TRUE(json["perplexity"].is_number());
+  EXPECT_TRUE(json["kl"].contains("p999"));
+  EXPECT_EQ(json["same_top1"], 1);
+}
+
+// Cutting a window into several forward passes must not change what is counted.
+TEST_F(Stories, SecondHalvesAreTheSecondHalvesOfTheWholeWindows) {
+  const Checkpoint checkpoint = Checkpoint::open(folder_ / "TinyStories-656K");
+  const Model model(checkpoint);
+  const Tokenizer& tokenizer = checkpoint.tokenizer();
+  TextOptions options;
+  options.context = 64;
+  options.score_all = false;
+  const auto windows = text_windows(tokenizer, read_file(text_, 4u << 20).substr(0, 3000), options);
+  ASSERT_GT(windows.size(), 3u);
+  for (const auto& window : windows) {
+    EXPECT_EQ(window.size(), 64u);
+    EXPECT_EQ(window.front(), tokenizer.bos());
+  }
+  const auto sum = [&](std::int64_t first) {
+    return evaluate_windows(model, nullptr, pool_, windows, first);
+  };
+  const TextResult all = sum(1), half = sum(33);
+  EXPECT_EQ(half.tokens, static_cast<std::int64_t>(windows.size()) * 31);
+  double first_halves = 0;
+  std::vector<std::vector<TokenId>> cut;
+  for (const auto& window : windows) cut.emplace_back(window.begin(), window.begin() + 33);
+  first_halves = evaluate_windows(model, nullptr, pool_, cut, 1).nll;
+  EXPECT_NEAR(all.nll, first_halves + half.nll, 1e-2);
+}
+
+TEST_F(Stories, WindowsCoverTheText) {
+  const Tokenizer tokenizer = Tokenizer::open(folder_ / "TinyStories-656K");
+  const std::string text = read_file(text_, 4u << 20).substr(0, 5000);
+  const auto whole = tokenizer.encode(text, false);
+  TextOptions options;
+  options.context = 100;
+  std::vector<TokenId> joined;
+  for (const auto& window : text_windows(tokenizer, text, options)) {
+    EXPECT_LE(window.size(), 100u);
+    EXPECT_EQ(window.front(), tokenizer.bos());
+    joined.insert(joined.end(), window.begin() + 1, window.end());
+  }
+  EXPECT_EQ(joined, whole);
+  options.separator = "\n";
+  options.skip_records = 1;
+  options.max_records = 2;
+  EXPECT_EQ(text_windows(tokenizer, "a\n\n b \nc\nd", options).size(), 2u);
+}
+
+TEST_F(Stories, BadOptionsAreRefused) {
+  const Checkpoint checkpoint = Checkpoint::open(folder_ / "TinyStories-656K");
+  const Model model(checkpoint);
+  TextOptions options;
+  EXPECT_THROW(evaluate_text(model, checkpoint.tokenizer(), pool_, " \n", options), Error);
+  options.context = 1;
+  EXPECT_THROW(evaluate_text(model, checkpoint.tokenizer(), pool_, "text", options), Error);
+  options.context = 1 << 20;
+  EXPECT_THROW(
+      evaluate_text(model, checkpoint.tokenizer(), pool_, read_file(text_, 4u << 20), options),
+      Error);
+}
+
+TEST_F(Stories, SpeedIsMeasured) {
+  const Checkpoint checkpoint = Checkpoint::open(folder_ / "TinyStories-656K");
+  const Model model(checkpoint);
+  SpeedOptions options;
+  options.seconds = 0.01;
+  const SpeedResult speed = measure_speed_of(model, pool_, options);
+  EXPECT_GT(speed.prompt_tokens_per_s.value, speed.generation_tokens_per_s.low);
+  EXPECT_LE(speed.generation_tokens_per_s.low, speed.generation_tokens_per_s.high);
+  EXPECT_GE(speed.rounds, 6);
+  EXPECT_GT(speed.peak_bytes, 1u << 20);
+}
+
+}  // namespace
+}  // namespace limbeck

@@ -6,11 +6,13 @@ namespace limbeck::cli {
 
 // Each in its own file.
 int run_tokenize(int argc, char** argv);
+int run_quantize(int argc, char** argv);
 
 std::span<const Command> commands() noexcept {
   static const std::vector<Command> table = {
       // name, one line of help, function; in the order of the help screen
       {"tokenize", "text to token ids, and back", run_tokenize},
+      {"quantize", "store a model in fewer bits", run_quantize},
   };
   return table;
 }

@@ -74,7 +74,8 @@ struct Checkpoint::Impl {
   Architecture architecture;
   std::unique_ptr<GgufReader> gguf;
   std::unique_ptr<SafetensorsFolder> folder;
-  std::unordered_map<std::string, Entry> entries;  // by canonical name
+  std::unordered_map<std::string, Entry> entries;    // by canonical name
+  std::unordered_map<std::string, Weight> replaced;  // by canonical name
   std::vector<std::string> unused;
   Json manifest = Json::object();
   std::uint64_t file_bytes = 0;
@@ -193,7 +194,19 @@ std::vector<std::string> Checkpoint::unused() const { return impl_->unused; }
 const Json& Checkpoint::manifest() const { return impl_->manifest; }
 const GgufReader* Checkpoint::gguf() const noexcept { return impl_->gguf.get(); }
 
+void Checkpoint::replace(std::string_view name, Weight weight) {
+  const Weight before = at(name);
+  if (weight.rows != before.rows || weight.columns != before.columns) {
+    fail(ErrorKind::usage, "tensor '{}' is [{}, {}], not [{}, {}]", name, before.rows,
+         before.columns, weight.rows, weight.columns);
+  }
+  impl_->replaced[std::string(name)] = std::move(weight);
+}
+
 std::optional<Weight> Checkpoint::find(std::string_view name) const {
+  if (const auto other = impl_->replaced.find(std::string(name)); other != impl_->replaced.end()) {
+    return other->second;
+  }
   const auto found = impl_->entries.find(std::string(name));
   if (found == impl_->entries.end()) return std::nullopt;
   const Architecture& a = impl_->architecture;

@@ -53,6 +53,11 @@ class Checkpoint {
   std::vector<float> floats(std::string_view name) const;  // decoded, [rows * columns]
   TensorType type_of(std::string_view name) const;         // without touching the bytes
 
+  // From now on `find` gives this weight under this name, whatever the file holds: a model is tried
+  // with some of its tensors rounded. Models already made of the checkpoint keep what they had.
+  // Throws Error{usage} if there is no such tensor or the shape differs.
+  void replace(std::string_view name, Weight weight);
+
   // Loaded on first use. Throws Error{usage} if the model carries none.
   const Tokenizer& tokenizer() const;
   bool has_tokenizer() const;

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
+#include <memory>
 
 #include "limbeck/base/atomic_file.h"
 #include "limbeck/base/error.h"
@@ -16,6 +18,8 @@
 #include "limbeck/quantize/journal.h"
 #include "limbeck/quantize/plan.h"
 #include "limbeck/quantize/round_tensor.h"
+#include "limbeck/quantize/solve_tensor.h"
+#include "limbeck/quantize/statistics_source.h"
 
 namespace limbeck {
 namespace {
@@ -58,6 +62,10 @@ std::string job_text(const Checkpoint& checkpoint, const QuantizeOptions& option
   job["model_time"] = fs::last_write_time(checkpoint.path()).time_since_epoch().count();
   job["method"] = method_name(options.method);
   job["on_nan"] = options.on_nan;
+  const GptqOptions& gptq = options.gptq;
+  job["gptq"] = {gptq.damping,         gptq.sequential,
+                 gptq.solver.rounds,   gptq.solver.code_passes,
+                 gptq.solver.feedback, gptq.solver.refit};
   job["calibration"] = calibration;
   Json types = Json::array();
   for (const PlannedTensor& tensor : plan) types.push_back(info(tensor.type).name);
@@ -76,6 +84,7 @@ class Run {
   Run(const Checkpoint& checkpoint, const fs::path& output, const QuantizeOptions& options,
       ThreadPool& pool)
       : checkpoint_(checkpoint),
+        tried_(Checkpoint::open(checkpoint.path())),
         output_(output),
         options_(options),
         pool_(pool),
@@ -85,11 +94,12 @@ class Run {
   QuantizeResult operator()() {
     const auto start = std::chrono::steady_clock::now();
     prepare();
-    plan_ = plan_mix(mix_, checkpoint_.architecture(), !importance_.entries.empty());
+    plan_ = plan_mix(mix_, checkpoint_.architecture(), options_.method != QuantizeMethod::rtn);
     const std::uint64_t bytes = total_bytes(plan_) + kHeaderAllowance;
     check_free_space(output_, 2 * bytes);  // the parts, then the whole
     const std::string job = job_text(checkpoint_, options_, plan_, calibration_hash_);
     Journal journal(output_.string() + ".parts", job);
+    open_statistics();
     round_all(journal);
     write(journal);
     result_.seconds =
@@ -100,12 +110,58 @@ class Run {
   }
 
  private:
+  // What the calibration says; nothing is run yet.
   void prepare() {
     if (options_.method == QuantizeMethod::rtn) return;
     if (!options_.importance_file.empty()) {
       importance_ = read_importance(options_.importance_file);
       calibration_hash_ = sha256_file(options_.importance_file);
     }
+    if (options_.calibration_texts.empty()) {
+      if (options_.importance_file.empty() || options_.method == QuantizeMethod::gptq) {
+        fail(ErrorKind::usage, "method {} needs calibration text", method_name(options_.method));
+      }
+      return;
+    }
+    text_ = tokenize_calibration(options_.calibration_texts, checkpoint_.tokenizer(),
+                                 checkpoint_.architecture().context_length, options_.calibration);
+    calibration_hash_ = text_.sha256;
+  }
+
+  // The inputs that the solver will ask for, in the order of the tensors.
+  void open_statistics() {
+    if (text_.sequences.empty()) return;
+    std::vector<std::pair<std::string, std::int64_t>> inputs;
+    for (const PlannedTensor& tensor : plan_) {
+      const std::string input = input_of(tensor);
+      const bool known = !inputs.empty() && std::ranges::find(inputs, input, [](const auto& row) {
+                                              return row.first;
+                                            }) != inputs.end();
+      if (!known && solvable(tensor)) inputs.emplace_back(input, tensor.columns);
+    }
+    StatisticsSource::Options how;
+    how.sequential = options_.gptq.sequential;
+    if (options_.max_memory > 0) how.memory_bytes = options_.max_memory / 4;
+    source_ = std::make_unique<StatisticsSource>(tried_, text_, std::move(inputs), how, pool_);
+    if (options_.method == QuantizeMethod::imatrix || !options_.save_importance.empty()) {
+      importance_ = source_->importance();
+    }
+    if (!options_.save_importance.empty()) write_importance(options_.save_importance, importance_);
+  }
+
+  // The embedding of tied models is the output layer too; a model without a gate knows its FFN's
+  // input as ffn_up.
+  std::string input_of(const PlannedTensor& tensor) const {
+    return checkpoint_.architecture().gated_ffn || role_of(tensor.name).role != Role::ffn_up
+               ? input_name(tensor.name)
+               : tensor.name;
+  }
+
+  bool solvable(const PlannedTensor& tensor) const {
+    const bool looked_up =
+        role_of(tensor.name).role == Role::embedding && !checkpoint_.architecture().tied_embeddings;
+    return options_.method == QuantizeMethod::gptq && tensor.matrix && !looked_up &&
+           find_grid_format(tensor.type) && tensor.type != TensorType::mxfp4;
   }
 
   void round_all(Journal& journal) {
@@ -116,14 +172,20 @@ class Run {
       const PlannedTensor& tensor = plan_[i];
       std::optional<Json> facts = journal.find(i);
       const Weight weight = checkpoint_.at(tensor.name);
-      if (!facts) {
-        const RoundedTensor rounded = round_one(tensor, weight);
+      std::vector<std::byte> bytes;
+      if (facts) {
+        if (source_) bytes = journal.bytes(i);
+      } else {
+        std::string_view method;
+        RoundedTensor rounded = round_one(tensor, weight, method);
         facts = Json{{"name", tensor.name},
                      {"type", info(tensor.type).name},
                      {"error", rounded.relative_error()},
-                     {"method", method_of(tensor)}};
+                     {"method", method}};
         journal.store(i, rounded.bytes, *facts);
+        bytes = std::move(rounded.bytes);
       }
+      if (source_ && options_.gptq.sequential) use_rounded(tensor, std::move(bytes));
       result_.tensors.push_back({.name = tensor.name,
                                  .type = tensor.type,
                                  .weights = tensor.weights(),
@@ -135,19 +197,35 @@ class Run {
     }
   }
 
-  std::string method_of(const PlannedTensor& tensor) const {
-    if (!is_quantized(tensor.type)) return "copy";
-    return std::string(
-        method_name(importance_.of(tensor.name).empty() ? QuantizeMethod::rtn : options_.method));
+  // Later layers get their inputs from the model as far as it is rounded.
+  void use_rounded(const PlannedTensor& tensor, std::vector<std::byte> bytes) {
+    if (!tensor.matrix) return;
+    auto owned = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+    tried_.replace(tensor.name, {tensor.type, tensor.rows, tensor.columns, *owned, owned});
   }
 
-  RoundedTensor round_one(const PlannedTensor& tensor, const Weight& weight) {
-    const std::vector<float> importance =
-        tensor.matrix ? importance_.of(tensor.name) : std::vector<float>{};
+  RoundedTensor round_one(const PlannedTensor& tensor, const Weight& weight,
+                          std::string_view& method) {
+    if (solvable(tensor)) {
+      if (const Hessian* hessian = source_->find(input_of(tensor))) {
+        method = "gptq";
+        if (matrices_input_ != input_of(tensor)) {
+          matrices_ = solver_matrices(*hessian, options_.gptq.damping, tensor.name, pool_);
+          matrices_input_ = input_of(tensor);
+        }
+        return solve_tensor(weight, tensor.name, tensor.type, matrices_, options_.gptq.solver,
+                            on_nan_, pool_);
+      }
+    }
+    std::vector<float> importance;
+    if (tensor.matrix && is_quantized(tensor.type) && options_.method != QuantizeMethod::rtn) {
+      importance = (source_ ? source_->importance() : importance_).of(tensor.name);
+    }
     if (!importance.empty() && importance.size() != static_cast<std::size_t>(tensor.columns)) {
       fail(ErrorKind::format, "the importance of '{}' has {} columns, the tensor {}", tensor.name,
            importance.size(), tensor.columns);
     }
+    method = !is_quantized(tensor.type) ? "copy" : importance.empty() ? "rtn" : "imatrix";
     return round_tensor(weight, tensor.name, tensor.type, importance, on_nan_, pool_);
   }
 
@@ -156,7 +234,9 @@ class Run {
     quantization["limbeck"] = version();
     quantization["type"] = mix_.name;
     quantization["method"] = method_name(options_.method);
-    if (!calibration_hash_.empty()) quantization["calibration"] = {{"sha256", calibration_hash_}};
+    if (!calibration_hash_.empty()) {
+      quantization["calibration"] = {{"sha256", calibration_hash_}, {"tokens", text_.tokens}};
+    }
     quantization["tensors"] = records_;
     Json manifest = options_.manifest.is_object() ? options_.manifest : checkpoint_.manifest();
     manifest["quantization"] = std::move(quantization);
@@ -188,6 +268,7 @@ class Run {
   }
 
   const Checkpoint& checkpoint_;
+  Checkpoint tried_;  // the same, with the tensors rounded so far in place
   const fs::path& output_;
   const QuantizeOptions& options_;
   ThreadPool& pool_;
@@ -195,6 +276,10 @@ class Run {
   OnNan on_nan_;
   Importance importance_;
   std::string calibration_hash_;
+  CalibrationText text_;
+  std::unique_ptr<StatisticsSource> source_;
+  SolverMatrices matrices_;  // of the input named below
+  std::string matrices_input_;
   Plan plan_;
   Json records_ = Json::array();
   QuantizeResult result_;

@@ -10,19 +10,31 @@
 #include "limbeck/base/json.h"
 #include "limbeck/base/thread_pool.h"
 #include "limbeck/model/checkpoint.h"
+#include "limbeck/quantize/calibration.h"
+#include "limbeck/quantize/grid_solver.h"
 
 namespace limbeck {
 
 enum class QuantizeMethod : std::uint8_t { rtn, imatrix, gptq };
+
+struct GptqOptions {
+  double damping = 0.01;   // of the mean of the second moments' diagonal
+  bool sequential = true;  // inputs as the rounded layers before make them; else of the original
+  SolverOptions solver;
+};
 
 struct QuantizeOptions {
   std::string type = "q4_k_m";  // a tensor type or a named mix (q4_k_m, q3_k_s, ...)
   QuantizeMethod method =
       QuantizeMethod::rtn;  // imatrix and gptq need calibration text or an importance file
   std::vector<std::string> calibration_texts;  // texts (not paths)
-  std::filesystem::path importance_file;       // an imatrix GGUF; may be empty
-  std::string on_nan = "fail";                 // fail | zero
-  Json manifest;                               // carried into the file's manifest (provenance)
+  CalibrationOptions calibration;
+  std::filesystem::path importance_file;  // an imatrix GGUF; may be empty
+  std::filesystem::path save_importance;  // where to keep the importance found; may be empty
+  GptqOptions gptq;
+  std::uint64_t max_memory = 0;  // bytes; 0: no ceiling
+  std::string on_nan = "fail";   // fail | zero
+  Json manifest;                 // carried into the file's manifest (provenance)
 };
 
 struct QuantizedTensor {

@@ -1,0 +1,144 @@
+#include "limbeck/quantize/calibration.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "limbeck/base/error.h"
+#include "limbeck/base/sha256.h"
+
+namespace limbeck {
+namespace {
+
+// A text cut into chunks, which are taken in an order that spreads evenly over the text.
+struct ChunkedText {
+  std::vector<std::vector<TokenId>> chunks;
+  std::size_t taken = 0;
+};
+
+std::vector<std::vector<TokenId>> cut(const std::vector<TokenId>& ids, std::size_t chunk,
+                                      std::optional<TokenId> bos) {
+  std::vector<std::vector<TokenId>> chunks;
+  const std::size_t fresh = chunk - (bos ? 1 : 0);
+  for (std::size_t at = 0; at < ids.size(); at += fresh) {
+    const std::size_t n = std::min(fresh, ids.size() - at);
+    std::vector<TokenId> piece;
+    if (bos) piece.push_back(*bos);
+    piece.insert(piece.end(), ids.begin() + static_cast<std::ptrdiff_t>(at),
+                 ids.begin() + static_cast<std::ptrdiff_t>(at + n));
+    chunks.push_back(std::move(piece));
+  }
+  return chunks;
+}
+
+// The BOS that the tokenizer puts before a text, if it does.
+std::optional<TokenId> leading_bos(const Tokenizer& tokenizer) {
+  const auto bos = tokenizer.bos();
+  const std::vector<TokenId> ids = tokenizer.encode("a", true);
+  return bos && !ids.empty() && ids.front() == *bos ? bos : std::nullopt;
+}
+
+// The output layer sees every position, or of large vocabularies each so-many-th: its logits are
+// held at once.
+Batch batch_of(const std::vector<TokenId>& sequence, std::size_t vocab) {
+  constexpr std::size_t kLogits = 1u << 24;
+  const std::size_t stride = sequence.size() * vocab / kLogits + 1;
+  Batch batch;
+  for (std::size_t i = 0; i < sequence.size(); ++i) {
+    batch.items.push_back({sequence[i], 0, i % stride == stride - 1});
+  }
+  return batch;
+}
+
+}  // namespace
+
+CalibrationText tokenize_calibration(std::span<const std::string> texts, const Tokenizer& tokenizer,
+                                     std::int64_t context, const CalibrationOptions& options) {
+  const auto chunk = static_cast<std::size_t>(std::min(options.chunk, context));
+  const std::optional<TokenId> bos = leading_bos(tokenizer);
+  std::vector<ChunkedText> sources;
+  std::int64_t available = 0;
+  for (const std::string& text : texts) {
+    ChunkedText source{cut(tokenizer.encode(text, false), chunk, bos)};
+    for (const auto& piece : source.chunks) available += static_cast<std::int64_t>(piece.size());
+    if (!source.chunks.empty()) sources.push_back(std::move(source));
+  }
+  if (available < options.min_tokens) {
+    fail_try(ErrorKind::usage, "give more text, best of several kinds",
+             "the calibration text has {} tokens; at least {} are needed, {} are better", available,
+             options.min_tokens, options.max_tokens);
+  }
+  // How many chunks each text gives: equal parts, what a short text cannot give goes to the others.
+  const std::size_t wanted =
+      std::max<std::size_t>(1, static_cast<std::size_t>(options.max_tokens) / chunk);
+  for (std::size_t given = 0; given < wanted;) {
+    const std::size_t before = given;
+    for (ChunkedText& source : sources) {
+      if (given < wanted && source.taken < source.chunks.size()) {
+        ++source.taken;
+        ++given;
+      }
+    }
+    if (given == before) break;
+  }
+  CalibrationText calibration;
+  Sha256 sha;
+  std::size_t most = 0;
+  for (const ChunkedText& source : sources) most = std::max(most, source.taken);
+  for (std::size_t k = 0; k < most; ++k) {
+    for (ChunkedText& source : sources) {
+      if (k >= source.taken) continue;
+      auto& piece = source.chunks[k * source.chunks.size() / source.taken];
+      sha.add(std::as_bytes(std::span(piece)));
+      calibration.tokens += static_cast<std::int64_t>(piece.size());
+      calibration.sequences.push_back(std::move(piece));
+    }
+  }
+  calibration.sha256 = sha.hex();
+  return calibration;
+}
+
+InputStatistics gather_statistics(const Model& model, const TokenSequences& sequences,
+                                  const std::set<std::string, std::less<>>& hessians_of,
+                                  ThreadPool& pool,
+                                  const std::function<void(std::size_t done)>& on_sequence) {
+  struct Sum {
+    std::vector<double> squares;
+    double count = 0;
+  };
+  std::map<std::string, Sum, std::less<>> sums;
+  InputStatistics statistics;
+  std::size_t longest = 1;
+  for (const auto& sequence : sequences) longest = std::max(longest, sequence.size());
+  DecoderOptions options;
+  options.context = static_cast<std::int64_t>(longest);
+  Decoder decoder(model, pool, options);
+  decoder.set_tap([&](std::string_view name, std::span<const float> x, std::int64_t columns) {
+    const auto n = static_cast<std::size_t>(columns);
+    Sum& sum = sums[std::string(name)];
+    sum.squares.resize(n);
+    for (std::size_t i = 0; i < x.size(); ++i) sum.squares[i % n] += double{x[i]} * double{x[i]};
+    sum.count += static_cast<double>(x.size() / n);
+    if (!hessians_of.contains(name)) return;
+    auto& hessian = statistics.hessians.try_emplace(std::string(name), n).first->second;
+    hessian.add(x, pool);
+  });
+  const auto vocab = static_cast<std::size_t>(model.architecture().vocab_size);
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    decoder.truncate(0, 0);
+    decoder.forward(batch_of(sequences[i], vocab));
+    if (on_sequence) on_sequence(i + 1);
+  }
+  for (auto& [name, hessian] : statistics.hessians) hessian.finish();
+  for (const auto& [name, sum] : sums) {
+    ImportanceEntry& entry = statistics.importance.entries[name];
+    entry.count = sum.count;
+    for (const double square : sum.squares) {
+      entry.sum_squares.push_back(static_cast<float>(square));
+    }
+  }
+  statistics.importance.chunk_count = static_cast<std::uint32_t>(sequences.size());
+  statistics.importance.chunk_size = static_cast<std::uint32_t>(longest);
+  return statistics;
+}
+
+}  // namespace limbeck

@@ -1,0 +1,24 @@
+// How far a rounded model's predictions are from the original's: the Kullback-Leibler divergence of
+// the next-token distributions, on given sequences, both models in one process.
+#pragma once
+
+#include <vector>
+
+#include "limbeck/base/thread_pool.h"
+#include "limbeck/quantize/calibration.h"
+
+namespace limbeck {
+
+struct Divergence {
+  double mean_kl = 0;    // nats per predicted token, KL(original || other)
+  double same_top1 = 0;  // fraction of positions with the same most probable token
+  double nll = 0;        // of the other model on the text, nats per token
+  double reference_nll = 0;
+  std::int64_t positions = 0;
+  std::vector<double> sequence_kl;  // mean of each sequence, for intervals
+};
+
+Divergence divergence(const Model& original, const Model& other, const TokenSequences& sequences,
+                      ThreadPool& pool);
+
+}  // namespace limbeck

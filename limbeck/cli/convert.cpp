@@ -1,0 +1,115 @@
+// limbeck convert: a model from one file format to the other.
+#include <fmt/core.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "limbeck/base/error.h"
+#include "limbeck/base/interrupt.h"
+#include "limbeck/base/progress.h"
+#include "limbeck/base/terminal.h"
+#include "limbeck/cli/arguments.h"
+#include "limbeck/cli/commands.h"
+#include "limbeck/codec/codec.h"
+#include "limbeck/model/checkpoint.h"
+
+namespace limbeck::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The rows of a weight as `type`. Throws Error{numeric} where a value does not fit or is no number.
+std::vector<std::byte> recode(const Weight& weight, const std::string& name, TensorType type) {
+  const auto columns = static_cast<std::size_t>(weight.columns);
+  const std::size_t from = row_bytes(weight.type, weight.columns);
+  const std::size_t to = row_bytes(type, weight.columns);
+  std::vector<std::byte> out(static_cast<std::size_t>(weight.rows) * to);
+  std::vector<float> row(columns);
+  // Over these a value rounds to infinity; f32 and bf16 hold every float.
+  const float limit = type == TensorType::f16 ? 65520.0f : HUGE_VALF;
+  for (std::size_t r = 0; r < static_cast<std::size_t>(weight.rows); ++r) {
+    decode_row(weight.type, weight.bytes.subspan(r * from, from), row);
+    for (std::size_t c = 0; c < columns; ++c) {
+      if (std::abs(row[c]) < limit) continue;  // false for NaN too
+      fail_try(ErrorKind::numeric, "--type f32, if the value is meant",
+               "tensor '{}' holds {} at row {}, column {}: {} has no such number", name, row[c], r,
+               c, info(type).name);
+    }
+    encode_row(type, row, std::span(out).subspan(r * to, to));
+  }
+  return out;
+}
+
+struct Job {
+  std::string source, target, type = "keep";
+};
+
+TensorType target_type(const NamedTensor& tensor, const Job& job, bool folder) {
+  const TensorType stored = tensor.type;
+  // GGUF files hold vectors as f32 whatever the matrices are.
+  if (!folder && tensor.shape.size() == 1) return TensorType::f32;
+  if (job.type == "keep") return folder && is_quantized(stored) ? TensorType::f16 : stored;
+  return find_tensor_type(job.type)->type;
+}
+
+void convert(const Job& job) {
+  const bool folder = fs::path(job.target).extension() != ".gguf";
+  const Checkpoint checkpoint = Checkpoint::open(job.source);
+  std::vector<NamedTensor> tensors = tensors_of(checkpoint);
+  std::uint64_t done = 0;
+  Progress progress("convert", tensors.size(), "tensors");
+  for (NamedTensor& tensor : tensors) {
+    const TensorType stored = tensor.type;
+    tensor.type = target_type(tensor, job, folder);
+    tensor.make_bytes = [&checkpoint, &progress, &done, plain = tensor.make_bytes, stored,
+                         name = tensor.name, type = tensor.type] {
+      stop_if_interrupted("run the command again");
+      auto bytes = type == stored ? plain() : recode(checkpoint.at(name), name, type);
+      progress.update(++done);
+      return bytes;
+    };
+  }
+  WriteOptions options;
+  options.manifest = checkpoint.manifest();
+  if (fs::is_directory(job.source)) options.copy_from = job.source;
+  const Tokenizer* tokenizer = checkpoint.has_tokenizer() ? &checkpoint.tokenizer() : nullptr;
+  if (folder) {
+    write_hf_model(job.target, checkpoint.architecture(), tokenizer, tensors, options);
+  } else {
+    write_gguf_model(job.target, checkpoint.architecture(), tokenizer, tensors, options);
+  }
+}
+
+}  // namespace
+
+int convert_command(int argc, char** argv) {
+  Arguments arguments("convert", "Convert a model between a Hugging Face folder and a GGUF file",
+                      "limbeck convert ./SmolLM2-135M smollm2-f16.gguf --type f16\n"
+                      "limbeck convert model-q8_0.gguf ./model-folder");
+  Job job;
+  arguments.app().add_option("source", job.source, "A folder or a .gguf file")->required();
+  arguments.app()
+      .add_option("target", job.target, "What to write: *.gguf is a file, anything else a folder")
+      ->required();
+  arguments.app()
+      .add_option("--type", job.type,
+                  "Type of the matrices: f32, f16, bf16, or keep (a folder gets f16 of quantized "
+                  "weights)")
+      ->check(CLI::IsMember({"f32", "f16", "bf16", "keep"}));
+  arguments.add_json();
+  if (!arguments.parse(argc, argv)) return 0;
+  convert(job);
+  const Checkpoint written = Checkpoint::open(job.target);  // what was written can be read
+  if (arguments.common().json) {
+    print_json({{"schema_version", 1},
+                {"path", job.target},
+                {"bytes", written.file_bytes()},
+                {"parameters", parameter_count(written.architecture())}});
+  } else {
+    print(fmt::format("{}: {}\n", safe_tty(job.target),
+                      human_bytes(static_cast<double>(written.file_bytes()))));
+  }
+  return 0;
+}
+
+}  // namespace limbeck::cli

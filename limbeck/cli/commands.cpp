@@ -9,6 +9,8 @@ int run_tokenize(int argc, char** argv);
 int run_quantize(int argc, char** argv);
 int convert_command(int argc, char** argv);
 int inspect_command(int argc, char** argv);
+int run_convert(int argc, char** argv);
+int run_inspect(int argc, char** argv);
 
 std::span<const Command> commands() noexcept {
   static const std::vector<Command> table = {
@@ -17,6 +19,8 @@ std::span<const Command> commands() noexcept {
       {"quantize", "store a model in fewer bits", run_quantize},
       {"convert", "a model from one file format to the other", convert_command},
       {"inspect", "what a model file holds", inspect_command},
+      {"convert", "a model from one file format to the other", run_convert},
+      {"inspect", "what a model file holds", run_inspect},
   };
   return table;
 }

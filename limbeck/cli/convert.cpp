@@ -82,7 +82,7 @@ void convert(const Job& job) {
 
 }  // namespace
 
-int convert_command(int argc, char** argv) {
+int run_convert(int argc, char** argv) {
   Arguments arguments("convert", "Convert a model between a Hugging Face folder and a GGUF file",
                       "limbeck convert ./SmolLM2-135M smollm2-f16.gguf --type f16\n"
                       "limbeck convert model-q8_0.gguf ./model-folder");

@@ -197,7 +197,7 @@ void print_text(const Contents& contents) {
 
 }  // namespace
 
-int inspect_command(int argc, char** argv) {
+int run_inspect(int argc, char** argv) {
   Arguments arguments("inspect", "What a model holds: tensors, sizes, metadata",
                       "limbeck inspect model.gguf\n"
                       "limbeck inspect ./SmolLM2-135M --json | jq .parameters");

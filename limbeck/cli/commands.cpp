@@ -7,8 +7,6 @@ namespace limbeck::cli {
 // Each in its own file.
 int run_tokenize(int argc, char** argv);
 int run_quantize(int argc, char** argv);
-int convert_command(int argc, char** argv);
-int inspect_command(int argc, char** argv);
 int run_convert(int argc, char** argv);
 int run_inspect(int argc, char** argv);
 
@@ -17,8 +15,6 @@ std::span<const Command> commands() noexcept {
       // name, one line of help, function; in the order of the help screen
       {"tokenize", "text to token ids, and back", run_tokenize},
       {"quantize", "store a model in fewer bits", run_quantize},
-      {"convert", "a model from one file format to the other", convert_command},
-      {"inspect", "what a model file holds", inspect_command},
       {"convert", "a model from one file format to the other", run_convert},
       {"inspect", "what a model file holds", run_inspect},
   };

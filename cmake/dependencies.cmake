@@ -1,21 +1,18 @@
-# Everything here is a Debian 12 package; scripts/setup.sh installs them.
+# What the libraries link: Debian 12 packages, which scripts/setup.sh installs. This file is
+# installed beside limbeck-config.cmake, so that a consumer finds the same.
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 find_package(fmt 9 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(yaml-cpp 0.7 REQUIRED)
 find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto)
-find_package(CLI11 2.1 REQUIRED)
 find_package(CURL 7.80 REQUIRED)
-if(LIMBECK_DEVELOPER)
-  enable_testing()
-  find_package(GTest REQUIRED)
-  find_package(benchmark REQUIRED)
-  find_package(Python3 REQUIRED COMPONENTS Interpreter)
-endif()
 
 # limbeck_<name>: an interface target for a library that ships neither a CMake package nor a module.
 function(_limbeck_library name header library)
+  if(TARGET limbeck_${name})
+    return()
+  endif()
   find_path(${name}_INCLUDE ${header} REQUIRED)
   find_library(${name}_LIBRARY ${library} REQUIRED)
   add_library(limbeck_${name} INTERFACE IMPORTED)

@@ -36,7 +36,7 @@ function(limbeck_module folder)
   set_target_properties(limbeck_${folder} PROPERTIES EXPORT_NAME ${folder} LINKER_LANGUAGE CXX)
   target_sources(limbeck_${folder} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
   target_link_libraries(limbeck_${folder} PUBLIC limbeck_options ${arg_DEPENDS} ${arg_LINK}
-                                      PRIVATE $<BUILD_INTERFACE:${arg_LINK_PRIVATE}>)
+                                      PRIVATE ${arg_LINK_PRIVATE})
   set_property(GLOBAL APPEND PROPERTY LIMBECK_MODULES limbeck_${folder})
 
   if(LIMBECK_DEVELOPER AND tests)

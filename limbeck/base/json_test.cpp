@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <string>
 
 #include "limbeck/base/error.h"
@@ -59,11 +59,11 @@ TEST(Json, ManyKeysAreNotQuadratic) {
   std::string text = "{";
   for (int i = 0; i < 200'000; ++i)
     text += "\"key" + std::to_string(i) + "\":" + std::to_string(i) + ",";
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // of this process: other tests run beside it
   EXPECT_EQ(parse_json(text + "\"last\":0}", "t").size(), 200'001u);
   EXPECT_NE(refusal(text + "\"key77777\":0}").find("duplicate key"), std::string::npos);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  EXPECT_LT(seconds.count(), 10.0);  // sanitizers included
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  EXPECT_LT(seconds, 10.0);  // sanitizers included
 }
 
 TEST(Json, ToTextNeverThrows) { EXPECT_EQ(to_text(Json("a\xff")), "\"a\xef\xbf\xbd\""); }

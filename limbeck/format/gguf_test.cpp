@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <ostream>
 
 #include "limbeck/base/error.h"
@@ -288,15 +288,15 @@ TEST(Gguf, ManyNamesAreNotQuadratic) {
     if (i < 100'000) tensors += tensor(fmt::format("tensor{}", i), {0}, 0, 0);
   }
   tensors = with_data(tensors, 0);
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // of this process: other tests run beside it
   EXPECT_EQ(parse(keys).metadata().size(), 65'000u);
   EXPECT_EQ(parse(tensors).tensors().size(), 100'000u);
   EXPECT_THROW(parse(over), Error);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
 #ifdef NDEBUG
-  EXPECT_LT(seconds.count(), 0.4);  // 0.2 s each
+  EXPECT_LT(seconds, 0.4);  // 0.2 s each
 #else
-  EXPECT_LT(seconds.count(), 10);  // sanitizers
+  EXPECT_LT(seconds, 10);  // sanitizers
 #endif
 }
 

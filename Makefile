@@ -1,0 +1,48 @@
+# Each target sets the machine up by itself; see scripts/setup.sh.
+.PHONY: build test demo bench fuzz soak format check-format sanitize setup
+.DEFAULT_GOAL := build
+
+JOBS := $(shell scripts/jobs.sh)
+ifneq ($(shell command -v ccache),)
+export CMAKE_CXX_COMPILER_LAUNCHER ?= ccache
+endif
+CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
+
+setup:
+	@scripts/setup.sh
+
+build/release/build.ninja: | setup
+	cmake --preset release
+
+build: build/release/build.ninja ## the program: build/release/limbeck
+	cmake --build --preset release -j $(JOBS) --target limbeck
+
+test: build/release/build.ninja ## unit and end-to-end tests
+	cmake --build --preset release -j $(JOBS)
+	$(CTEST) --test-dir build/release -L 'unit|e2e'
+
+demo: build ## a teacher distilled and quantized, with the table that proves it
+	scripts/demo.sh
+
+bench: build/release/build.ninja ## every kernel for every instruction set
+	cmake --build --preset release -j $(JOBS) --target benchmarks
+	for program in build/release/bench/*_bench; do $$program || exit 1; done
+
+# The parsers under the address and undefined-behaviour sanitizers.
+sanitize: setup
+	cmake --preset dev
+	cmake --build --preset dev -j $(JOBS) --target base_test format_test fuzzers
+	$(CTEST) --test-dir build/dev -R '^(base|format|fuzz)\.'
+
+fuzz:
+	scripts/fuzz.sh
+
+soak: test ## long fuzzing, then the tests again and again
+	FUZZ_SECONDS=$${SOAK_SECONDS:-600} scripts/fuzz.sh
+	$(CTEST) --test-dir build/release -L 'unit|e2e' --repeat until-fail:20
+
+format:
+	scripts/format.sh
+
+check-format:
+	scripts/format.sh --check

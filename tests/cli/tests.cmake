@@ -1,0 +1,6 @@
+# limbeck_cli_test(<name> <exit code> <pattern> <arguments...>)
+limbeck_cli_test(no_command 2 "^Usage: limbeck <command>")
+limbeck_cli_test(help 0 "^Usage: limbeck <command>" --help)
+limbeck_cli_test(version 0 "^limbeck ${PROJECT_VERSION}$" --version)
+limbeck_cli_test(unknown_command 2 "^error\\[usage\\]: there is no command 'frobnicate'$" frobnicate)
+limbeck_cli_test(unknown_command_json 2 "^{\"error\":{\"kind\":\"usage\",\"message\":\"there is no command 'x'\"," x --json)

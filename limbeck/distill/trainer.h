@@ -109,6 +109,10 @@ TrainResult train_from_teacher(const Start& start, const std::filesystem::path& 
                                const TrainOptions& options, const DevMetric& dev,
                                const std::filesystem::path& output, const Json& manifest);
 
+// Multiplications and additions a second of bfloat16 matrix products here: what training time is
+// estimated from. Takes about a quarter of a second.
+double matmul_flops(int threads);
+
 bool can_train() noexcept;  // is libtorch built in?
 
 // Logits [tokens, vocab] of the torch decoder in fp32, row-major: for parity tests against the

@@ -28,17 +28,7 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kHeaderAllowance = 16u << 20;  // of metadata; vocabularies are a few MB
 
-std::string_view method_name(QuantizeMethod method) {
-  switch (method) {
-    case QuantizeMethod::rtn:
-      return "rtn";
-    case QuantizeMethod::imatrix:
-      return "imatrix";
-    case QuantizeMethod::gptq:
-      return "gptq";
-  }
-  return "";
-}
+constexpr std::string_view kMethods[] = {"rtn", "imatrix", "gptq"};  // in enum order
 
 std::uint64_t peak_memory() {
   rusage usage{};
@@ -60,7 +50,7 @@ std::string job_text(const Checkpoint& checkpoint, const QuantizeOptions& option
   job["model"] = fs::absolute(checkpoint.path()).lexically_normal().string();
   job["model_bytes"] = checkpoint.file_bytes();
   job["model_time"] = fs::last_write_time(checkpoint.path()).time_since_epoch().count();
-  job["method"] = method_name(options.method);
+  job["method"] = name(options.method);
   job["on_nan"] = options.on_nan;
   const GptqOptions& gptq = options.gptq;
   job["gptq"] = {gptq.damping,         gptq.sequential,
@@ -119,7 +109,7 @@ class Run {
     }
     if (options_.calibration_texts.empty()) {
       if (options_.importance_file.empty() || options_.method == QuantizeMethod::gptq) {
-        fail(ErrorKind::usage, "method {} needs calibration text", method_name(options_.method));
+        fail(ErrorKind::usage, "method {} needs calibration text", name(options_.method));
       }
       return;
     }
@@ -233,7 +223,7 @@ class Run {
     Json quantization;
     quantization["limbeck"] = version();
     quantization["type"] = mix_.name;
-    quantization["method"] = method_name(options_.method);
+    quantization["method"] = name(options_.method);
     if (!calibration_hash_.empty()) {
       quantization["calibration"] = {{"sha256", calibration_hash_}, {"tokens", text_.tokens}};
     }
@@ -286,6 +276,18 @@ class Run {
 };
 
 }  // namespace
+
+std::string_view name(QuantizeMethod method) noexcept {
+  return kMethods[static_cast<std::size_t>(method)];
+}
+
+QuantizeMethod quantize_method(std::string_view name) {
+  for (std::size_t i = 0; i < std::size(kMethods); ++i) {
+    if (kMethods[i] == name) return static_cast<QuantizeMethod>(i);
+  }
+  fail_try(ErrorKind::usage, "one of rtn, imatrix, gptq", "there is no quantization method '{}'",
+           name);
+}
 
 QuantizeResult quantize_model(const Checkpoint& checkpoint, const fs::path& output,
                               const QuantizeOptions& options, ThreadPool& pool) {

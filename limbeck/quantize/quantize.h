@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "limbeck/base/json.h"
@@ -16,6 +17,8 @@
 namespace limbeck {
 
 enum class QuantizeMethod : std::uint8_t { rtn, imatrix, gptq };
+std::string_view name(QuantizeMethod method) noexcept;  // "rtn", "imatrix", "gptq"
+QuantizeMethod quantize_method(std::string_view name);  // throws Error{usage}
 
 struct GptqOptions {
   double damping = 0.01;   // of the mean of the second moments' diagonal

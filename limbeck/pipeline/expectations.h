@@ -1,0 +1,38 @@
+// What others have published about quantized and distilled models: what an advisor may expect
+// before anything is measured. Every row names its source.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace limbeck::pipeline {
+
+// Llama-3-8B on WikiText-2, importance-weighted files: llama.cpp, tools/perplexity/README.md.
+struct QuantizationRow {
+  std::string_view mix;  // "q4_k_m"
+  double perplexity;     // float16: 6.233
+  double kl;             // mean KL divergence to float16, nats a token
+};
+inline constexpr double kFloatPerplexity = 6.233;
+inline constexpr std::string_view kQuantizationSource =
+    "llama.cpp tools/perplexity/README.md (Llama-3-8B, WikiText-2, importance-weighted)";
+std::span<const QuantizationRow> quantization_rows() noexcept;
+
+// Dense bf16 matrix products of common accelerators, TFLOP/s, from their data sheets. Training
+// small models reaches about a third of it (kUtilisation).
+struct Accelerator {
+  std::string_view name;
+  double tflops;
+};
+inline constexpr double kUtilisation = 0.33;
+std::span<const Accelerator> accelerators() noexcept;
+
+// Distilling narrow tasks: students of 1-8B against teachers of 100B and more.
+inline constexpr std::string_view kDistillationSource =
+    "distil labs' published benchmarks: a 4B student at or above its 120B teacher on 8 of 9 narrow "
+    "tasks (34-50 items each, no intervals)";
+// Small students after quantization-aware healing keep this share of the score: NVIDIA, arXiv
+// 2601.20088 (median).
+inline constexpr double kHealedShare = 0.992;
+
+}  // namespace limbeck::pipeline

@@ -1,0 +1,231 @@
+#include "limbeck/pipeline/recipe.h"
+
+#include <cmath>
+
+#include "limbeck/base/yaml.h"
+#include "limbeck/task/data.h"
+
+namespace limbeck::pipeline {
+namespace {
+
+// A path of the recipe: ${NAME} from the environment, relative to the recipe's folder.
+std::filesystem::path resolve(const std::string& text, const std::filesystem::path& folder,
+                              const std::string& where) {
+  const std::filesystem::path path = expand_environment(text, where);
+  return (path.is_absolute() ? path : folder / path).lexically_normal();
+}
+
+bool is_endpoint(const std::string& model) {
+  return model.starts_with("http://") || model.starts_with("https://");
+}
+
+class RecipeReader {
+ public:
+  RecipeReader(const Json& json, const std::filesystem::path& path)
+      : json_(json),
+        file_(path.string()),
+        folder_(path.has_parent_path() ? path.parent_path() : ".") {}
+
+  Recipe read() {
+    Fields top(json_, file_);
+    Recipe recipe;
+    recipe.task = required_path(top, "task");
+    recipe.name = top.text("name", recipe.task.filename().string());
+    recipe.seed = static_cast<std::uint64_t>(top.integer("seed", 1, 0));
+    if (!top.has("teacher")) fail(ErrorKind::usage, "{}: teacher: is missing", file_);
+    if (!top.has("student")) fail(ErrorKind::usage, "{}: student: is missing", file_);
+    read_teacher(*top.find("teacher"), recipe);
+    if (const Json* label = top.find("label")) read_label(*label, recipe);
+    recipe.student = read_start(*top.find("student"), where("student"));
+    recipe.distill = student_defaults();
+    if (const Json* distill = top.find("distill")) {
+      Fields fields(*distill, where("distill"));
+      recipe.control = fields.flag("control", false);
+      recipe.distill = read_train_options(fields, recipe.distill);
+      fields.refuse_unknown();
+    }
+    if (const Json* steps = top.find("quantize")) read_quantize(*steps, recipe);
+    if (const Json* compare = top.find("compare")) read_compare(*compare, recipe);
+    top.refuse_unknown();
+    recipe.distill.seed = recipe.label.seed = recipe.seed;
+    if (recipe.teacher_training) recipe.teacher_training->train.seed = recipe.seed;
+    recipe.resolved = describe(recipe);
+    return recipe;
+  }
+
+ private:
+  std::string where(const std::string& key) const { return file_ + ": " + key; }
+
+  std::filesystem::path required_path(Fields& fields, std::string_view key) {
+    return resolve(fields.required_text(key), folder_, fmt::format("{}: {}", fields.where(), key));
+  }
+
+  static distill::TrainOptions student_defaults() {
+    distill::TrainOptions options;
+    options.epochs = 6;
+    return options;
+  }
+
+  ModelStart read_start(const Json& json, const std::string& at) {
+    ModelStart start;
+    Fields fields(json, at);
+    if (fields.has("model")) start.model = required_path(fields, "model");
+    if (const Json* shape = fields.find("shape")) start.shape = read_shape(*shape, at + ": shape");
+    fields.refuse_unknown();
+    if (start.model.empty() == !start.shape.has_value())
+      fail(ErrorKind::usage, "{}: needs either 'model' or 'shape'", at);
+    return start;
+  }
+
+  void read_teacher(const Json& json, Recipe& recipe) {
+    Fields fields(json, where("teacher"));
+    recipe.teacher = fields.text("model");
+    if (!recipe.teacher.empty() && !is_endpoint(recipe.teacher))
+      recipe.teacher = resolve(recipe.teacher, folder_, where("teacher: model")).string();
+    recipe.gate = fields.number("gate", -1, 0, 1);
+    if (fields.has("prompt")) recipe.teacher_style = prompt_style(fields.required_text("prompt"));
+    if (const Json* train = fields.find("train")) recipe.teacher_training = read_training(*train);
+    fields.refuse_unknown();
+    if (recipe.teacher.empty() == !recipe.teacher_training)
+      fail(ErrorKind::usage, "{}: needs either 'model' or 'train'", where("teacher"));
+  }
+
+  TeacherTraining read_training(const Json& json) {
+    Fields fields(json, where("teacher: train"));
+    TeacherTraining training;
+    const Json* start = fields.find("start");
+    if (!start)
+      fail(ErrorKind::usage, "{}: start: is missing (a 'model' or a 'shape')", fields.where());
+    training.start = read_start(*start, fields.where() + ": start");
+    if (fields.has("tokenizer")) training.tokenizer = required_path(fields, "tokenizer");
+    training.vocab_size =
+        static_cast<int>(fields.integer("vocab_size", training.vocab_size, 300, 1 << 20));
+    training.style = prompt_style(fields.text("prompt", "bare"));
+    distill::TrainOptions defaults;
+    defaults.epochs = 10;
+    training.train = read_train_options(fields, defaults);
+    fields.refuse_unknown();
+    return training;
+  }
+
+  void read_label(const Json& json, Recipe& recipe) {
+    Fields fields(json, where("label"));
+    recipe.label.signal = signal_of(fields.text("signal", "top_k"));
+    recipe.label.k = static_cast<int>(fields.integer("k", recipe.label.k, 1, 4096));
+    recipe.label.max_tokens = fields.integer("max_tokens", recipe.label.max_tokens, 1, 1 << 20);
+    recipe.label_limit = fields.integer("limit", 0, 0);
+    recipe.dev_fraction = fields.number("dev", recipe.dev_fraction, 0.001, 0.5);
+    fields.refuse_unknown();
+  }
+
+  void read_quantize(const Json& steps, Recipe& recipe) {
+    if (!steps.is_array()) fail(ErrorKind::usage, "{}: must be a list", where("quantize"));
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      Fields fields(steps[i], where(fmt::format("quantize[{}]", i)));
+      QuantizeStep step;
+      step.type = fields.required_text("type");
+      step.method = fields.text("method", step.method);
+      const std::string of = fields.text("of", "student");
+      if (of != "student" && of != "teacher")
+        fail(ErrorKind::usage, "{}: of: '{}' is not 'student' or 'teacher'", fields.where(), of);
+      step.of_teacher = of == "teacher";
+      fields.refuse_unknown();
+      recipe.quantize.push_back(step);
+    }
+  }
+
+  void read_compare(const Json& json, Recipe& recipe) {
+    Fields fields(json, where("compare"));
+    for (const std::string& task : fields.texts("tasks"))
+      recipe.other_tasks.push_back(resolve(task, folder_, where("compare: tasks")));
+    for (const std::string& text : fields.texts("texts"))
+      recipe.texts.push_back(resolve(text, folder_, where("compare: texts")));
+    recipe.compare_limit = fields.integer("limit", 0, 0);
+    fields.refuse_unknown();
+  }
+
+  static Json describe_start(const ModelStart& start) {
+    if (!start.shape) return {{"model", start.model.string()}};
+    const Architecture& a = *start.shape;
+    return {{"shape",
+             {{"hidden", a.hidden},
+              {"layers", a.layers},
+              {"heads", a.heads},
+              {"kv_heads", a.kv_heads},
+              {"head_dim", a.head_dim},
+              {"ffn", a.ffn},
+              {"context", a.context_length},
+              {"tied_embeddings", a.tied_embeddings}}}};
+  }
+
+  static Json describe(const Recipe& recipe) {
+    Json teacher = {{"model", recipe.teacher}, {"gate", recipe.gate}};
+    if (recipe.teacher_style) teacher["prompt"] = name(*recipe.teacher_style);
+    if (const auto& training = recipe.teacher_training) {
+      teacher["train"] = {{"start", describe_start(training->start)},
+                          {"tokenizer", training->tokenizer.string()},
+                          {"vocab_size", training->vocab_size},
+                          {"prompt", name(training->style)},
+                          {"options", to_json(training->train)}};
+    }
+    Json quantize = Json::array(), tasks = Json::array(), texts = Json::array();
+    for (const QuantizeStep& step : recipe.quantize)
+      quantize.push_back({{"type", step.type},
+                          {"method", step.method},
+                          {"of", step.of_teacher ? "teacher" : "student"}});
+    for (const auto& task : recipe.other_tasks) tasks.push_back(task.string());
+    for (const auto& text : recipe.texts) texts.push_back(text.string());
+    return {{"name", recipe.name},
+            {"task", recipe.task.string()},
+            {"seed", recipe.seed},
+            {"teacher", teacher},
+            {"label",
+             {{"signal", limbeck::name(recipe.label.signal)},
+              {"k", recipe.label.k},
+              {"max_tokens", recipe.label.max_tokens},
+              {"limit", recipe.label_limit},
+              {"dev", recipe.dev_fraction}}},
+            {"student", describe_start(recipe.student)},
+            {"distill", to_json(recipe.distill)},
+            {"control", recipe.control},
+            {"quantize", quantize},
+            {"compare", {{"tasks", tasks}, {"texts", texts}, {"limit", recipe.compare_limit}}}};
+  }
+
+  const Json& json_;
+  std::string file_;
+  std::filesystem::path folder_;
+};
+
+}  // namespace
+
+Recipe read_recipe(const std::filesystem::path& path) {
+  const Json json = read_yaml_file(path.string());
+  return RecipeReader(json, path).read();
+}
+
+Architecture read_shape(const Json& json, const std::string& where) {
+  Fields fields(json, where);
+  Architecture shape;
+  shape.family = Family::llama;
+  shape.hidden = fields.required_integer("hidden", 8, 1 << 16);
+  shape.layers = fields.required_integer("layers", 1, 1000);
+  shape.heads = fields.required_integer("heads", 1, 1024);
+  shape.kv_heads = fields.integer("kv_heads", shape.heads, 1, shape.heads);
+  shape.head_dim = fields.integer("head_dim", shape.hidden / shape.heads, 2, 1024);
+  shape.ffn = fields.integer("ffn", (shape.hidden * 8 / 3 + 31) / 32 * 32, 8, 1 << 18);
+  shape.context_length = fields.integer("context", 256, 8, 1 << 20);
+  shape.tied_embeddings = fields.flag("tied_embeddings", true);
+  shape.rope_theta = fields.number("rope_theta", 10000, 1, 1e9);
+  fields.refuse_unknown();
+  if (shape.heads % shape.kv_heads != 0)
+    fail(ErrorKind::usage, "{}: heads ({}) must be a multiple of kv_heads ({})", where, shape.heads,
+         shape.kv_heads);
+  if (shape.head_dim % 2 != 0)
+    fail(ErrorKind::usage, "{}: head_dim ({}) must be even", where, shape.head_dim);
+  shape.rope_dim = shape.head_dim;
+  shape.attention_scale = 1 / std::sqrt(static_cast<double>(shape.head_dim));
+  return shape;
+}
+
+}  // namespace limbeck::pipeline

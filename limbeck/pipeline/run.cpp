@@ -1,0 +1,195 @@
+#include "limbeck/pipeline/run.h"
+
+#include "limbeck/base/atomic_file.h"
+#include "limbeck/base/error.h"
+#include "limbeck/base/interrupt.h"
+#include "limbeck/base/progress.h"
+#include "limbeck/pipeline/compare.h"
+#include "limbeck/pipeline/distill_task.h"
+#include "limbeck/pipeline/run_folder.h"
+#include "limbeck/quantize/quantize.h"
+
+namespace limbeck::pipeline {
+namespace {
+
+constexpr const char* kResume = "limbeck run RECIPE --resume";
+
+// The stages of one run, in order. Each method is one stage; its key covers everything it depends
+// on.
+class Run {
+ public:
+  Run(const Recipe& recipe, const RunOptions& options, ThreadPool& pool)
+      : recipe_(recipe),
+        options_(options),
+        pool_(pool),
+        folder_(options.folder),
+        task_(read_task(recipe.task)) {
+    write_file(folder_.path() / "recipe.yaml", read_file(options.recipe, 1 << 20));
+    write_file(folder_.path() / "recipe.resolved.json", to_text(recipe.resolved, 1) + "\n");
+    for (const std::string& note : task_.notes) say(fmt::format("{}: {}", task_.name, note));
+  }
+
+  Json all() {
+    folder_.set_state("running");
+    task_hash_ = task_hash(task_);
+    make_teacher();
+    gate_teacher();
+    label();
+    distill("student", true);
+    if (recipe_.control) distill("student-control", false);
+    for (const QuantizeStep& step : recipe_.quantize) quantize(step);
+    Json results = measure();
+    folder_.set_state("done");
+    return results;
+  }
+
+  RunFolder& folder() { return folder_; }
+
+ private:
+  std::filesystem::path model(const std::string& name) const {
+    return folder_.path() / "models" / name;
+  }
+  std::filesystem::path work(const std::string& name) const {
+    return folder_.path() / "checkpoints" / name;
+  }
+
+  void make_teacher() {
+    teacher_ = recipe_.teacher;
+    if (recipe_.teacher_training) {
+      teacher_ = model("teacher").string();
+      const std::string key = key_of({"teacher", recipe_.resolved.at("teacher"), recipe_.seed,
+                                      recipe_.dev_fraction, task_hash_});
+      folder_.stage("teacher", key, [&] {
+        return train_teacher(*recipe_.teacher_training, task_, recipe_.dev_fraction,
+                             work("teacher"), teacher_, pool_);
+      });
+    }
+    teacher_hash_ = content_hash(teacher_);
+    stop_if_interrupted(kResume);
+  }
+
+  void gate_teacher() {
+    const double threshold = gate_threshold(task_.kind, recipe_.gate);
+    folder_.stage("gate", key_of({"gate", teacher_hash_, task_hash_, threshold}),
+                  [&] { return gate(teacher_, task_, recipe_.teacher_style, threshold, pool_); });
+    stop_if_interrupted(kResume);
+  }
+
+  void label() {
+    label_key_ =
+        key_of({"label", teacher_hash_, task_hash_, recipe_.resolved.at("label"), recipe_.seed});
+    const auto work = [&] {
+      labelled_ =
+          label_task(teacher_, task_, recipe_.teacher_style, recipe_.label, recipe_.label_limit,
+                     recipe_.dev_fraction, folder_.path() / "teacher" / "answers.sqlite", pool_);
+      return labelled_->summary;
+    };
+    folder_.stage("label", label_key_, work);
+    relabel_ = work;
+    stop_if_interrupted(kResume);
+  }
+
+  // The answers, read back from the store when labelling was done in an earlier process.
+  const Labelled& labelled() {
+    if (!labelled_) relabel_();
+    return *labelled_;
+  }
+
+  void distill(const std::string& name, bool soft) {
+    const std::string key = key_of({"distill", label_key_, recipe_.resolved.at("student"),
+                                    recipe_.resolved.at("distill"), soft});
+    folder_.stage(name, key, [&] {
+      StudentTraining training{recipe_.student, recipe_.distill, soft, teacher_hash_};
+      return train_student(training, teacher_, task_, labelled(), work(name), model(name), pool_);
+    });
+    stop_if_interrupted(kResume);
+  }
+
+  void quantize(const QuantizeStep& step) {
+    const std::string source = step.of_teacher ? teacher_ : model("student").string();
+    const std::string name =
+        fmt::format("{}-{}", step.of_teacher ? "teacher" : "student", step.type);
+    const auto output = model(name + ".gguf");
+    const std::string key = key_of({"quantize", content_hash(source), step.type, step.method,
+                                    step.method == "rtn" ? "" : task_hash_});
+    folder_.stage("quantize " + name, key, [&] {
+      const Checkpoint checkpoint = Checkpoint::open(source);
+      QuantizeOptions options;
+      options.type = step.type;
+      options.method = quantize_method(step.method);
+      options.manifest = checkpoint.manifest();
+      if (options.method != QuantizeMethod::rtn) options.calibration_texts = calibration_texts();
+      const QuantizeResult result = quantize_model(checkpoint, output, options, pool_);
+      say(fmt::format("quantize: {} {:.2f} bits per weight, {} bytes", name, result.bits_per_weight,
+                      result.bytes));
+      return Json{{"bytes", result.bytes},
+                  {"bits_per_weight", result.bits_per_weight},
+                  {"seconds", result.seconds}};
+    });
+    quantized_.push_back(
+        {name, output.string(), step.of_teacher ? "quantized" : "distilled+quantized"});
+    stop_if_interrupted(kResume);
+  }
+
+  // What the quantized model will be asked; never the texts that it is measured on.
+  std::vector<std::string> calibration_texts() const {
+    std::vector<std::string> texts;
+    for (const Example& example : task_.train) texts.push_back(input_text(example.input));
+    return texts;
+  }
+
+  Json measure() {
+    CompareOptions compare_options;
+    compare_options.models.push_back({"teacher", teacher_, "original"});
+    for (const ComparedModel& model : quantized_) {
+      if (model.role == "quantized") compare_options.models.push_back(model);
+    }
+    compare_options.models.push_back({"student", model("student").string(), "distilled"});
+    if (recipe_.control)
+      compare_options.models.push_back(
+          {"student-control", model("student-control").string(), "trained on texts"});
+    for (const ComparedModel& model : quantized_) {
+      if (model.role != "quantized") compare_options.models.push_back(model);
+    }
+    compare_options.tasks.push_back(recipe_.task);
+    compare_options.tasks.insert(compare_options.tasks.end(), recipe_.other_tasks.begin(),
+                                 recipe_.other_tasks.end());
+    compare_options.texts = recipe_.texts;
+    compare_options.limit = recipe_.compare_limit;
+    compare_options.seed = recipe_.seed;
+    compare_options.command = options_.command;
+    Json hashes = Json::array();
+    for (const ComparedModel& compared : compare_options.models)
+      hashes.push_back(content_hash(compared.path));
+    Json results = folder_.stage(
+        "compare", key_of({"compare", hashes, task_hash_, recipe_.resolved.at("compare")}),
+        [&] { return compare(compare_options, pool_); });
+    write_reports(results, folder_.path());
+    return results;
+  }
+
+  const Recipe& recipe_;
+  const RunOptions& options_;
+  ThreadPool& pool_;
+  RunFolder folder_;
+  Task task_;
+  std::string task_hash_, teacher_, teacher_hash_, label_key_;
+  std::optional<Labelled> labelled_;
+  std::function<Json()> relabel_;
+  std::vector<ComparedModel> quantized_;
+};
+
+}  // namespace
+
+Json run(const Recipe& recipe, const RunOptions& options, ThreadPool& pool) {
+  Run stages(recipe, options, pool);
+  try {
+    return stages.all();
+  } catch (const Error& error) {
+    stages.folder().event("stopped", {{"kind", name(error.kind())}, {"message", error.what()}});
+    stages.folder().set_state(error.kind() == ErrorKind::interrupted ? "interrupted" : "failed");
+    throw;
+  }
+}
+
+}  // namespace limbeck::pipeline

@@ -1,0 +1,100 @@
+#include "limbeck/pipeline/train_rows.h"
+
+#include <algorithm>
+
+#include "limbeck/base/error.h"
+#include "limbeck/text/chat_prompt.h"
+
+namespace limbeck::pipeline {
+namespace {
+
+distill::TrainRow make_row(const Tokenizer& tokenizer, const Task& task, const Example& example,
+                           std::string_view answer, PromptStyle style) {
+  distill::TrainRow row;
+  row.tokens = chat_prompt(tokenizer, prompt_messages(task, example.input, style));
+  row.first_target = static_cast<std::int64_t>(row.tokens.size());
+  const auto ids = tokenizer.encode(answer, /*add_special=*/false);
+  row.tokens.insert(row.tokens.end(), ids.begin(), ids.end());
+  row.tokens.push_back(answer_end(tokenizer));
+  return row;
+}
+
+std::vector<distill::SoftTarget> soft_targets(const TeacherAnswer& answer,
+                                              const distill::TrainRow& row) {
+  const auto n = row.tokens.size() - static_cast<std::size_t>(row.first_target);
+  const bool same_tokens =
+      answer.soft.size() == n && answer.ids.size() + 1 == n &&
+      std::equal(answer.ids.begin(), answer.ids.end(), row.tokens.begin() + row.first_target);
+  std::vector<distill::SoftTarget> targets;
+  if (!same_tokens) return targets;
+  for (const SoftLabel& label : answer.soft) {
+    // Counts are whole numbers of draws; log-probabilities are never positive.
+    const bool counts = std::ranges::any_of(label.values, [](float value) { return value > 0; });
+    targets.push_back(
+        {counts ? distill::SoftTarget::Kind::counts : distill::SoftTarget::Kind::top_k, label.ids,
+         label.values});
+  }
+  return targets;
+}
+
+}  // namespace
+
+RowSet gold_rows(const Tokenizer& tokenizer, const Task& task, std::span<const Example> examples,
+                 PromptStyle style, std::int64_t context) {
+  RowSet set;
+  for (const Example& example : examples) {
+    if (!example.output) continue;
+    auto row = make_row(tokenizer, task, example, answer_text(task, *example.output), style);
+    if (static_cast<std::int64_t>(row.tokens.size()) > context) {
+      ++set.too_long;
+    } else {
+      set.rows.push_back(std::move(row));
+    }
+  }
+  return set;
+}
+
+RowSet answer_rows(const Tokenizer& tokenizer, const Task& task, std::span<const Example> examples,
+                   std::span<const TeacherAnswer> answers, PromptStyle style, std::int64_t context,
+                   bool same_vocabulary) {
+  LIMBECK_ASSERT(examples.size() == answers.size());
+  RowSet set;
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    if (!parse_answer(task, answers[i].text).valid) {
+      ++set.invalid;
+      continue;
+    }
+    auto row = make_row(tokenizer, task, examples[i], answers[i].text, style);
+    if (static_cast<std::int64_t>(row.tokens.size()) > context) {
+      ++set.too_long;
+      continue;
+    }
+    if (same_vocabulary) row.soft = soft_targets(answers[i], row);
+    set.soft += !row.soft.empty();
+    set.rows.push_back(std::move(row));
+  }
+  return set;
+}
+
+std::vector<distill::TrainRow> text_rows(const Tokenizer& tokenizer,
+                                         std::span<const std::string> texts, std::int64_t context) {
+  const auto end = tokenizer.eos();
+  std::vector<distill::TrainRow> rows;
+  std::vector<TokenId> window;
+  const auto flush = [&] {
+    if (window.size() > 1) rows.push_back({window, 1, {}});
+    window.clear();
+  };
+  for (const std::string& text : texts) {
+    auto ids = tokenizer.encode(text, /*add_special=*/false);
+    if (end) ids.push_back(*end);
+    for (const TokenId id : ids) {
+      window.push_back(id);
+      if (static_cast<std::int64_t>(window.size()) == context) flush();
+    }
+  }
+  flush();
+  return rows;
+}
+
+}  // namespace limbeck::pipeline

@@ -1,0 +1,107 @@
+// limbeck distill: a teacher, a task and a student; out comes a specialist.
+#include <filesystem>
+#include <fstream>
+
+#include "limbeck/base/error.h"
+#include "limbeck/base/progress.h"
+#include "limbeck/base/yaml.h"
+#include "limbeck/cli/arguments.h"
+#include "limbeck/pipeline/distill_task.h"
+#include "limbeck/pipeline/run_folder.h"
+
+namespace limbeck::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "limbeck distill --teacher teacher --student '{hidden: 64, layers: 3, heads: 4}' --task "
+    "tasks/routing -o student\n"
+    "limbeck distill --teacher big.gguf --student small-model --task tasks/routing -o student "
+    "--epochs 4";
+
+// A folder or file, or a shape in YAML flow style: {hidden: 64, layers: 3, heads: 4}.
+pipeline::ModelStart parse_student(const std::string& text) {
+  pipeline::ModelStart start;
+  if (text.starts_with('{')) {
+    start.shape = pipeline::read_shape(parse_yaml(text, "--student"), "--student");
+  } else {
+    start.model = text;
+  }
+  return start;
+}
+
+}  // namespace
+
+int run_distill(int argc, char** argv) {
+  std::string teacher, student, task_folder, output, signal = "top_k", config;
+  double gate = -1;
+  std::int64_t limit = 0;
+  pipeline::StudentTraining training;
+  training.options.epochs = 6;
+  LabelRequest request;
+  Arguments arguments("distill",
+                      "Train a small student on a teacher's answers to one task: the teacher is "
+                      "evaluated first, answers (and soft labels) go to a store that is\n"
+                      "never paid for twice, the student learns 0.5 cross-entropy + 0.5 forward KL "
+                      "on answer tokens, and the best by the task metric is kept.",
+                      kExamples);
+  CLI::App& app = arguments.app();
+  app.add_option("--teacher", teacher, "Model folder or .gguf file")->required();
+  app.add_option("--student", student,
+                 "Model to start from, or a shape: {hidden: 64, layers: 3, heads: 4}")
+      ->required();
+  app.add_option("--task", task_folder, "Task folder")->required();
+  app.add_option("-o,--output", output, "Folder to write the student to")->required();
+  app.add_option("--gate", gate, "Least score of the teacher; default .80, tool calling .70")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--signal", signal, "What is learnt: text, top_k or sampled")
+      ->check(CLI::IsMember({"text", "top_k", "sampled"}))
+      ->capture_default_str();
+  app.add_option("--k", request.k, "Soft-label entries (top_k) or draws (sampled) a token")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  app.add_option("--limit", limit, "Training inputs to use; 0: all")->check(CLI::NonNegativeNumber);
+  app.add_option("--epochs", training.options.epochs, "Passes over the answers")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--learning-rate", training.options.learning_rate, "Peak learning rate")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--config", config,
+                 "YAML file with any training option (loss, soft_weight, temperature, ...)");
+  arguments.add_json();
+  if (!arguments.parse(argc, argv)) return 0;
+
+  if (!config.empty()) {
+    const Json json = read_yaml_file(config);
+    Fields fields(json, config);
+    training.options = pipeline::read_train_options(fields, training.options);
+    fields.refuse_unknown();
+  }
+  training.start = parse_student(student);
+  training.options.seed = request.seed = arguments.common().seed;
+  request.signal = signal_of(signal);
+  training.soft_labels = request.signal != Signal::text;
+
+  const Task task = read_task(task_folder);
+  for (const std::string& note : task.notes) say(fmt::format("{}: {}", task.name, note));
+  ThreadPool pool(arguments.common().threads);
+  const std::filesystem::path work =
+      output + ".work";  // store and checkpoints: a killed run goes on from here
+  const Json gated =
+      pipeline::gate(teacher, task, std::nullopt, pipeline::gate_threshold(task.kind, gate), pool);
+  const auto labelled = pipeline::label_task(teacher, task, std::nullopt, request, limit, 0.1,
+                                             work / "answers.sqlite", pool);
+  training.teacher_hash = pipeline::content_hash(teacher);
+  const Json trained = pipeline::train_student(training, teacher, task, labelled,
+                                               work / "checkpoints", output, pool);
+  if (arguments.common().json) {
+    print_json(
+        {{"gate", gated}, {"labels", labelled.summary}, {"training", trained}, {"output", output}});
+  } else {
+    print(fmt::format("Student: {} (agrees with the teacher on {:.1f} % of the dev split)\n",
+                      output, 100 * trained.at("dev_metric").get<double>()));
+  }
+  return 0;
+}
+
+}  // namespace limbeck::cli

@@ -5,10 +5,6 @@
 namespace limbeck::cli {
 
 // Each in its own file.
-int run_run(int argc, char** argv);
-int run_advise(int argc, char** argv);
-int run_distill(int argc, char** argv);
-int run_compare(int argc, char** argv);
 int run_tokenize(int argc, char** argv);
 int run_quantize(int argc, char** argv);
 int run_convert(int argc, char** argv);
@@ -17,10 +13,6 @@ int run_inspect(int argc, char** argv);
 std::span<const Command> commands() noexcept {
   static const std::vector<Command> table = {
       // name, one line of help, function; in the order of the help screen
-      {"run", "a recipe: gate, label, distil, quantize, compare, report", run_run},
-      {"advise", "quantize, distil or both: a ranked plan with its costs", run_advise},
-      {"distill", "train a small student on a teacher's answers", run_distill},
-      {"compare", "models side by side on your own task", run_compare},
       {"tokenize", "text to token ids, and back", run_tokenize},
       {"quantize", "store a model in fewer bits", run_quantize},
       {"convert", "a model from one file format to the other", run_convert},

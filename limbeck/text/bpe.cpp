@@ -56,7 +56,7 @@ class Bpe : public TokenModel {
         control_(control),
         index_(index_of(spec)),
         table_(spec.merges),
-        byte_tokens_(spec.byte_fallback ? byte_tokens(spec) : std::nullopt),
+        byte_tokens_(spec),
         raw_bytes_(raw_bytes) {
     for (const Merge& merge : spec.merges) {
       makes_control_ |= control[static_cast<std::size_t>(merge.result)];
@@ -131,9 +131,7 @@ class Bpe : public TokenModel {
         if (pending) symbols.push_back(*spec_.unknown);
         pending = false;
         symbols.push_back(*id);
-      } else if (byte_tokens_) {
-        for (const char b : piece) symbols.push_back((*byte_tokens_)[static_cast<std::uint8_t>(b)]);
-      } else if (spec_.unknown) {
+      } else if (!byte_tokens_.append(piece, symbols) && spec_.unknown) {
         if (pending && !spec_.fuse_unk) symbols.push_back(*spec_.unknown);
         pending = true;
       }
@@ -145,7 +143,7 @@ class Bpe : public TokenModel {
   const std::vector<bool>& control_;
   PieceIndex index_;
   MergeTable table_;
-  std::optional<std::vector<TokenId>> byte_tokens_;
+  ByteTokens byte_tokens_;
   bool raw_bytes_;
   bool makes_control_ = false;  // can words spell a control token?
   std::array<TokenId, 256> byte_ids_{};

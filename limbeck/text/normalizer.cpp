@@ -28,16 +28,19 @@ Step on_each(std::function<std::string(const std::string&)> change) {
 
 // A step that maps code points: `map` appends what becomes of one.
 Step on_code_points(std::function<void(std::uint32_t, std::string&)> map) {
-  return on_each([map = std::move(map)](const std::string& text) {
-    std::string out;
-    out.reserve(text.size());
-    for (std::size_t i = 0; i < text.size();) {
-      const CodePoint c = code_point_at(text, i);
-      map(c.value, out);
-      i += c.bytes;
+  return [map = std::move(map)](std::vector<TextRun>& runs) {
+    for (TextRun& run : runs) {
+      std::string out;
+      out.reserve(run.text.size());
+      for (std::size_t i = 0; i < run.text.size();) {
+        const CodePoint c = code_point_at(run.text, i);
+        map(c.value, out);
+        run.cut |= i == 0 && out.empty();
+        i += c.bytes;
+      }
+      run.text = std::move(out);
     }
-    return out;
-  });
+  };
 }
 
 template <unicode::Form form>
@@ -117,7 +120,9 @@ void add_strip(Fields& fields, Steps& steps) {
   const bool left = fields.flag("strip_left", true), right = fields.flag("strip_right", true);
   steps.push_back([left, right](std::vector<TextRun>& runs) {
     for (auto run = runs.begin(); left && run != runs.end(); ++run) {
-      run->text.erase(0, leading_blanks(run->text));
+      const std::size_t blanks = leading_blanks(run->text);
+      run->text.erase(0, blanks);
+      run->cut |= blanks > 0;
       if (!run->text.empty()) break;
     }
     for (auto run = runs.rbegin(); right && run != runs.rend(); ++run) {

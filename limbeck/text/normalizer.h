@@ -16,6 +16,7 @@ namespace limbeck {
 struct TextRun {
   std::string text;
   bool trusted = false;
+  bool cut = false;  // has a normalizer removed what it began with?
 };
 
 class Normalizer {

@@ -14,6 +14,9 @@ namespace {
 constexpr int kMaxDepth = 64;
 // What both read differently, spelled out as members of a character class.
 constexpr std::string_view kWord = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+// Outside classes Oniguruma asks its Latin-1 table below U+0100, where these digits are letters
+// too.
+constexpr std::string_view kLatinWord = "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}";
 constexpr std::string_view kHex = "0-9a-fA-F";
 
 using Name = std::pair<std::string_view, std::string_view>;
@@ -64,6 +67,7 @@ constexpr std::array kProperties = {
     Name{"lower", "Lowercase"},
     Name{"digit", "Nd"},
     Name{"cntrl", "Cc"},
+    Name{"punct", "P"},
 };
 
 // [[:name:]] as members of a class.
@@ -76,7 +80,7 @@ constexpr std::array kPosix = {
     Name{"space", "\\p{White_Space}"},
     Name{"blank", "\\p{Zs}\\t"},
     Name{"cntrl", "\\p{Cc}"},
-    Name{"punct", "\\p{P}$+<=>^`|~"},
+    Name{"punct", "\\p{P}\\p{S}"},
     Name{"word", kWord},
     Name{"xdigit", kHex},
     Name{"ascii", "\\x{0}-\\x{7f}"},
@@ -287,9 +291,9 @@ class Translator {
     const char c = peek(1);
     if (c == 'b' || c == 'B') {
       at_ += 2;
-      const std::string word = "[" + std::string(kWord) + "]", in = "(?<=" + word + ")",
-                        out = "(?<!" + word + ")", ahead = "(?=" + word + ")",
-                        end = "(?!" + word + ")";
+      const std::string word = "[" + std::string(kWord).append(kLatinWord) + "]",
+                        in = "(?<=" + word + ")", out = "(?<!" + word + ")",
+                        ahead = "(?=" + word + ")", end = "(?!" + word + ")";
       return atom(c == 'b' ? "(?:" + in + end + "|" + out + ahead + ")"
                            : "(?:" + in + ahead + "|" + out + end + ")");
     }
@@ -302,6 +306,11 @@ class Translator {
       return atom(c == 'N' ? "[^\\n]" : "(?s:.)");
     }
     CharacterSet set;
+    if (c == 'w' || c == 'W') {
+      at_ += 2;
+      set.members = std::string(kWord).append(kLatinWord);
+      return atom(set.expression(c == 'W'));
+    }
     add_escape(set);
     atom(set.expression(false));
   }

@@ -28,15 +28,27 @@ bool has_all_bytes(const ModelSpec& spec) {
   return n == kBytesOfUtf8;
 }
 
-std::optional<std::vector<TokenId>> byte_tokens(const ModelSpec& spec) {
+ByteTokens::ByteTokens(const ModelSpec& spec) {
+  if (!spec.byte_fallback) return;
   const PieceIndex index = index_of(spec);
-  std::vector<TokenId> ids;
   for (int b = 0; b < 256; ++b) {
     const auto found = index.find(fmt::format("<0x{:02X}>", b));
-    if (found == index.end()) return std::nullopt;
-    ids.push_back(found->second);
+    ids_.push_back(found == index.end() ? -1 : found->second);
   }
-  return ids;
+}
+
+bool ByteTokens::append(std::string_view text, std::vector<TokenId>& out) const {
+  if (ids_.empty()) return false;
+  const std::size_t before = out.size();
+  for (const char b : text) {
+    const TokenId id = ids_[static_cast<std::uint8_t>(b)];
+    if (id < 0) {
+      out.resize(before);
+      return false;
+    }
+    out.push_back(id);
+  }
+  return true;
 }
 
 }  // namespace limbeck

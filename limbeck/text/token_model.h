@@ -32,8 +32,16 @@ std::unique_ptr<TokenModel> make_word_level(const ModelSpec& spec,
 // Can a model of `spec` work on raw bytes: has it a piece for each byte that UTF-8 has?
 bool has_all_bytes(const ModelSpec& spec);
 
-// The id of <0x00> ... <0xFF>, or nullopt where one is missing.
-std::optional<std::vector<TokenId>> byte_tokens(const ModelSpec& spec);
+// The tokens <0x00> ... <0xFF> of a vocabulary with byte_fallback; a vocabulary may lack some.
+class ByteTokens {
+ public:
+  explicit ByteTokens(const ModelSpec& spec);  // none unless spec.byte_fallback
+  // Appends a token for each byte of `text`; nothing, and false, unless there is one for each.
+  bool append(std::string_view text, std::vector<TokenId>& out) const;
+
+ private:
+  std::vector<TokenId> ids_;  // by byte, -1 where missing; or empty
+};
 
 // Piece -> id.
 using PieceIndex = std::unordered_map<std::string_view, TokenId>;

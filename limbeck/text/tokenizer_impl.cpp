@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 
 #include "limbeck/base/error.h"
 
@@ -71,6 +72,16 @@ void fill_table(Tokenizer::Impl& t) {
     t.pieces[id] = token.content;
     t.control[id] = token.special;
     t.kinds[id] = token.special ? TokenKind::control : TokenKind::user_defined;
+  }
+  std::unordered_set<std::string_view> special;  // a vocabulary may hold such a piece twice
+  for (const AddedToken& token : t.spec.added) {
+    if (token.special) special.insert(token.content);
+  }
+  for (std::size_t id = 0; id < n && !special.empty(); ++id) {
+    if (!t.control[id] && special.contains(t.pieces[id])) {
+      t.control[id] = true;
+      t.kinds[id] = TokenKind::control;
+    }
   }
   for (const auto& unknown : {model.unknown, t.spec.unknown}) {
     if (unknown) t.kinds.at(static_cast<std::size_t>(*unknown)) = TokenKind::unknown;
@@ -214,6 +225,7 @@ void Tokenizer::Impl::encode(std::span<const PromptSegment> segments,
     }
     std::vector<TextRun> runs = whole.runs(section.begin, section.end);
     normalizer.apply(runs);
+    const bool starts = section.begin == 0 && !(runs.empty() || runs[0].cut);
     const TrustedText part(runs);
     const auto trusted = [&](std::size_t begin, std::size_t end) {
       return part.trusted(begin, end);
@@ -223,7 +235,7 @@ void Tokenizer::Impl::encode(std::span<const PromptSegment> segments,
         out.push_back(*inner.token);
       } else {
         encode_plain(*this, part.text().substr(inner.begin, inner.end - inner.begin),
-                     section.begin == 0 && inner.begin == 0, trusted(inner.begin, inner.end), out);
+                     starts && inner.begin == 0, trusted(inner.begin, inner.end), out);
       }
     }
   }

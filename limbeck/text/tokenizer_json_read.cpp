@@ -93,7 +93,8 @@ class Reader {
     model_.byte_fallback = fields.flag("byte_fallback", false);
     model_.ignore_merges = fields.flag("ignore_merges", false);
     const Json* merges = fields.find("merges");
-    if (!merges || !merges->is_array()) {
+    const bool none = merges && merges->is_object() && merges->empty();  // {} is seen for []
+    if (!merges || (!merges->is_array() && !none)) {
       fail(ErrorKind::format, "{}: 'merges' must be a list", fields.where());
     }
     if (merges->size() > kMaxMerges) {

@@ -13,7 +13,7 @@ bool is_numeric(std::uint32_t c) noexcept;          // Nd, Nl, No
 bool is_punctuation(std::uint32_t c) noexcept;      // ASCII punctuation and symbols, and P*
 bool is_mark(std::uint32_t c) noexcept;             // Mn, Mc, Me
 bool is_nonspacing_mark(std::uint32_t c) noexcept;  // Mn
-bool is_other(std::uint32_t c) noexcept;            // C*
+bool is_other(std::uint32_t c) noexcept;            // Cc, Cf, Cs, Co
 bool is_word(std::uint32_t c) noexcept;             // \w of UTS 18
 
 void append_lowercase(std::string& out, std::uint32_t c);

@@ -16,9 +16,7 @@ constexpr double kUnknownPenalty = 10;  // nats under the least likely piece
 class Unigram : public TokenModel {
  public:
   Unigram(const ModelSpec& spec, const std::vector<bool>& control)
-      : spec_(spec),
-        control_(control),
-        byte_tokens_(spec.byte_fallback ? byte_tokens(spec) : std::nullopt) {
+      : spec_(spec), control_(control), byte_tokens_(spec) {
     std::vector<std::pair<std::string_view, std::int32_t>> keys;
     double least = std::numeric_limits<double>::infinity();
     for (std::size_t id = 0; id < spec.pieces.size(); ++id) {
@@ -81,18 +79,16 @@ class Unigram : public TokenModel {
   }
 
   void append_unknown(std::string_view text, std::vector<TokenId>& out) const {
-    if (byte_tokens_) {
-      for (const char b : text) out.push_back((*byte_tokens_)[static_cast<std::uint8_t>(b)]);
-    } else if (spec_.unknown) {
-      out.push_back(*spec_.unknown);
-    } else {
+    if (byte_tokens_.append(text, out)) return;
+    if (!spec_.unknown) {
       fail(ErrorKind::format, "the vocabulary has no unknown token for '{}'", text);
     }
+    out.push_back(*spec_.unknown);
   }
 
   const ModelSpec& spec_;
   const std::vector<bool>& control_;
-  std::optional<std::vector<TokenId>> byte_tokens_;
+  ByteTokens byte_tokens_;
   ByteTrie trie_;
   double unknown_score_ = 0;
 };

@@ -288,7 +288,11 @@ class Validator {
 }  // namespace
 
 std::optional<std::string> validate_json(const Json& schema, const Json& value) {
-  return Validator(schema).check(schema, value, "", 0);
+  return validate_json(schema, value, schema);
+}
+
+std::optional<std::string> validate_json(const Json& schema, const Json& value, const Json& root) {
+  return Validator(root).check(schema, value, "", 0);
 }
 
 }  // namespace limbeck

@@ -15,5 +15,7 @@ namespace limbeck {
 // Error{unsupported} naming a keyword it cannot check (remote $ref, $dynamicRef, unevaluated...),
 // Error{format} for a schema that is not one or whose $ref never ends.
 std::optional<std::string> validate_json(const Json& schema, const Json& value);
+// As above, for a part of a larger schema: $ref is looked up in `root`.
+std::optional<std::string> validate_json(const Json& schema, const Json& value, const Json& root);
 
 }  // namespace limbeck

@@ -41,6 +41,7 @@ struct TextOptions {
   // Tokens in a window, at most the model's context. Windows do not overlap; each starts with BOS
   // if the model adds one, and what has no token before it is not predicted.
   std::int64_t context = 512;
+  bool beyond_context = false;  // allow windows longer than the context that the file states
   bool score_all = true;  // false: the second half of full windows only, as llama-perplexity does
   std::int64_t max_tokens = 0;  // predicted; 0: the whole text
   // Not empty: the text is cut at it, and each piece without blanks around it is a window of its
@@ -75,7 +76,8 @@ TextResult evaluate_text(const Model& model, const Tokenizer& tokenizer, ThreadP
 // window where predictions begin, >= 1.
 TextResult evaluate_windows(const Model& model, const Tokenizer* tokenizer, ThreadPool& pool,
                             std::span<const std::vector<TokenId>> windows,
-                            std::int64_t first_target = 1, const Model* reference = nullptr);
+                            std::int64_t first_target = 1, const Model* reference = nullptr,
+                            bool beyond_context = false);
 
 // {"tokens", "nll", "perplexity", "perplexity_low", "perplexity_high", "bits_per_byte"} and, with a
 // reference, "kl": {"mean", "median", "p999", "max", "low", "high"}, "same_top1" with _low, _high.

@@ -16,7 +16,8 @@ std::size_t size(std::int64_t value) noexcept { return static_cast<std::size_t>(
 
 std::int64_t checked_context(const Architecture& a, const DecoderOptions& options) {
   if (options.n_sequences < 1) fail(ErrorKind::usage, "a decoder needs at least one sequence");
-  if (options.context < 0 || options.context > a.context_length) {
+  const bool beyond = options.beyond && a.positions == Positions::rope;
+  if (options.context < 0 || (options.context > a.context_length && !beyond)) {
     fail(ErrorKind::usage, "a context of {} positions: the model has {}", options.context,
          a.context_length);
   }

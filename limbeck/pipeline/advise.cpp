@@ -179,7 +179,7 @@ std::vector<Option> distil_options(const AdviseInput& input, const AdviseLimits&
   std::vector<Option> options;
   if (!input.task || limits.general) return options;
   const double parameters = static_cast<double>(parameter_count(input.architecture));
-  for (const double factor : {20.0, 50.0, 100.0}) {
+  for (const double factor : {20.0, 50.0, 100.0, 300.0, 1000.0}) {
     const Architecture student =
         student_shape(input.architecture, std::max(parameters / factor, 3e5));
     if (static_cast<double>(parameter_count(student)) > parameters / 2) continue;

@@ -35,6 +35,7 @@ class RecipeReader {
     if (!top.has("teacher")) fail(ErrorKind::usage, "{}: teacher: is missing", file_);
     if (!top.has("student")) fail(ErrorKind::usage, "{}: student: is missing", file_);
     read_teacher(*top.find("teacher"), recipe);
+    recipe.label.signal = Signal::top_k;
     if (const Json* label = top.find("label")) read_label(*label, recipe);
     recipe.student = read_start(*top.find("student"), where("student"));
     recipe.distill = student_defaults();

@@ -3,16 +3,19 @@
 if(LIMBECK_TRAIN)
   find_package(Torch REQUIRED)
   find_package(OpenMP REQUIRED COMPONENTS CXX)  # at::parallel_for is a header; simd loops
-  limbeck_module(distill ONE_PROCESS DEPENDS model EXCLUDE without_torch.cpp LINK_PRIVATE torch OpenMP::OpenMP_CXX)
+  # Behind limbeck_options, so that these win: training needs no bit equality between instruction
+  # sets; vector sqrt and selects need no traps.
+  add_library(limbeck_distill_flags INTERFACE IMPORTED)
+  target_compile_options(limbeck_distill_flags INTERFACE -ffp-contract=fast -fno-math-errno -fno-trapping-math)
+  set(libraries torch OpenMP::OpenMP_CXX limbeck_distill_flags)
+  limbeck_module(distill ONE_PROCESS DEPENDS model EXCLUDE without_torch.cpp LINK_PRIVATE ${libraries})
   # Torch's headers cost 17 s and 1 GB a file; precompiled, 3 s.
   target_precompile_headers(limbeck_distill PRIVATE <torch/torch.h>)
-  target_compile_options(limbeck_distill PRIVATE -fno-math-errno)  # else sqrt and tanh stay calls
   if(TARGET distill_test)
-    target_link_libraries(distill_test PRIVATE torch OpenMP::OpenMP_CXX)
-    target_compile_options(distill_test PRIVATE -fno-math-errno)
+    target_link_libraries(distill_test PRIVATE ${libraries})
     target_precompile_headers(distill_test REUSE_FROM limbeck_distill)
   endif()
   target_link_libraries(limbeck_distill INTERFACE $<LINK_ONLY:torch> $<LINK_ONLY:OpenMP::OpenMP_CXX>)
 else()
-  limbeck_module(distill DEPENDS model ONLY without_torch.cpp)
+  limbeck_module(distill DEPENDS model ONLY without_torch.cpp plan.cpp train_config.cpp train_data.cpp)
 endif()

@@ -2,6 +2,7 @@
 // machine.
 #include <fmt/core.h>
 
+#include <cctype>
 #include <filesystem>
 #include <string>
 #include <unordered_set>
@@ -19,6 +20,15 @@ namespace {
 
 constexpr std::size_t kTrain = 12'000, kTest = 1'000, kTrainStories = 12'000, kTestStories = 300;
 
+// The letters and digits of an input: two inputs that differ in case and punctuation alone are the same.
+std::string bare_text(const limbeck::Json& input) {
+  std::string bare;
+  for (const unsigned char c : input.dump()) {
+    if (std::isalnum(c)) bare += static_cast<char>(std::tolower(c));
+  }
+  return bare;
+}
+
 // Examples nobody has seen: an input never comes twice, so test and train never share one.
 std::vector<limbeck::Json> fresh_examples(const TaskData& task, std::size_t n,
                                           std::unordered_set<std::string>& seen,
@@ -26,7 +36,7 @@ std::vector<limbeck::Json> fresh_examples(const TaskData& task, std::size_t n,
   std::vector<limbeck::Json> rows;
   while (rows.size() < n) {
     limbeck::Json row = task.example(random);
-    if (seen.insert(row.at("input").dump()).second) rows.push_back(std::move(row));
+    if (seen.insert(bare_text(row.at("input"))).second) rows.push_back(std::move(row));
   }
   return rows;
 }

@@ -5,6 +5,11 @@
 namespace limbeck::cli {
 
 // Each in its own file.
+int run_train(int argc, char** argv);
+int run_run(int argc, char** argv);
+int run_advise(int argc, char** argv);
+int run_distill(int argc, char** argv);
+int run_compare(int argc, char** argv);
 int run_tokenize(int argc, char** argv);
 int run_quantize(int argc, char** argv);
 int run_convert(int argc, char** argv);
@@ -13,10 +18,15 @@ int run_inspect(int argc, char** argv);
 std::span<const Command> commands() noexcept {
   static const std::vector<Command> table = {
       // name, one line of help, function; in the order of the help screen
+      {"run", "a recipe: gate, label, distil, quantize, compare, report", run_run},
+      {"advise", "quantize, distil or both: a ranked plan with its costs", run_advise},
+      {"distill", "train a small student on a teacher's answers", run_distill},
+      {"compare", "models side by side on your own task", run_compare},
       {"tokenize", "text to token ids, and back", run_tokenize},
       {"quantize", "store a model in fewer bits", run_quantize},
       {"convert", "a model from one file format to the other", run_convert},
       {"inspect", "what a model file holds", run_inspect},
+      {"train", "train a model from scratch, or further (how a local teacher is made)", run_train},
   };
   return table;
 }

@@ -108,26 +108,31 @@ LIMBECK_INLINE void join_heads(const Dims& d, T* x, const T* y, std::int64_t len
 }
 
 // In place: the scores of one head and row become probabilities; zero where masked or padded.
+// Whole vectors are read past a row's end and masked: short tails would cost more than the sums.
 template <typename T>
-LIMBECK_INLINE void softmax_head(T* scores, std::int64_t length, std::int64_t padded,
+LIMBECK_INLINE void softmax_head(T* scores, float* e, std::int64_t length, std::int64_t padded,
                                  std::int64_t window) {
   for (std::int64_t t = 0; t < padded; ++t) {
     T* s = scores + t * padded;
     const std::int64_t end = t < length ? t + 1 : 0;
     const std::int64_t begin = window > 0 && end > window ? end - window : 0;
+    const std::int64_t wide = std::min(padded, (end + 31) / 32 * 32);
     float most = -3e38f, sum = 0;
 #pragma omp simd reduction(max : most)
-    for (std::int64_t j = begin; j < end; ++j) most = std::max(most, load(s[j]));
+    for (std::int64_t j = 0; j < wide; ++j) {
+      const float x = j >= begin && j < end ? load(s[j]) : -3e38f;
+      e[j] = x;
+      most = most > x ? most : x;
+    }
 #pragma omp simd reduction(+ : sum)
-    for (std::int64_t j = begin; j < end; ++j) {
-      const float e = vexp(load(s[j]) - most);
-      store(s[j], e);
-      sum += e;
+    for (std::int64_t j = 0; j < wide; ++j) {
+      const float x = vexp(e[j] - most);
+      e[j] = j >= begin && j < end ? x : 0.0f;
+      sum += e[j];
     }
     const float inverse = 1.0f / sum;
-    for (std::int64_t j = begin; j < end; ++j) store(s[j], load(s[j]) * inverse);
-    for (std::int64_t j = 0; j < begin; ++j) s[j] = T{};
-    for (std::int64_t j = end; j < padded; ++j) s[j] = T{};
+    for (std::int64_t j = 0; j < wide; ++j) store(s[j], e[j] * inverse);
+    for (std::int64_t j = wide; j < padded; ++j) s[j] = T{};
   }
 }
 
@@ -137,11 +142,12 @@ LIMBECK_INLINE void softmax_backward(const T* p, T* dp, std::int64_t padded) {
   for (std::int64_t t = 0; t < padded; ++t) {
     const T* pr = p + t * padded;
     T* dr = dp + t * padded;
+    const std::int64_t wide = std::min(padded, t / 32 * 32 + 32);  // p is 0 from t + 1 on
     float dot = 0;
 #pragma omp simd reduction(+ : dot)
-    for (std::int64_t j = 0; j <= t; ++j) dot += load(pr[j]) * load(dr[j]);
-    for (std::int64_t j = 0; j <= t; ++j) store(dr[j], load(pr[j]) * (load(dr[j]) - dot));
-    for (std::int64_t j = t + 1; j < padded; ++j) dr[j] = T{};
+    for (std::int64_t j = 0; j < wide; ++j) dot += load(pr[j]) * load(dr[j]);
+    for (std::int64_t j = 0; j < wide; ++j) store(dr[j], load(pr[j]) * (load(dr[j]) - dot));
+    for (std::int64_t j = wide; j < padded; ++j) dr[j] = T{};
   }
 }
 
@@ -162,9 +168,9 @@ LIMBECK_INLINE void softmax_backward(const T* p, T* dp, std::int64_t padded) {
                                   std::int64_t padded) {                                        \
     join_heads(d, x, y, n, padded);                                                             \
   }                                                                                             \
-  LIMBECK_CLONES void softmax_kernel(T* scores, std::int64_t n, std::int64_t padded,            \
+  LIMBECK_CLONES void softmax_kernel(T* scores, float* e, std::int64_t n, std::int64_t padded,  \
                                      std::int64_t window) {                                     \
-    softmax_head(scores, n, padded, window);                                                    \
+    softmax_head(scores, e, n, padded, window);                                                 \
   }                                                                                             \
   LIMBECK_CLONES void softmax_backward_kernel(const T* p, T* dp, std::int64_t padded) {         \
     softmax_backward(p, dp, padded);                                                            \
@@ -265,8 +271,9 @@ class Attention {
   at::Tensor probabilities(const Group& g) const {
     auto p = at::bmm(g.q, g.k.transpose(1, 2));
     at::parallel_for(0, g.rows * d_.heads, 1, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<float> scratch(static_cast<std::size_t>(g.padded));
       for (auto h = begin; h < end; ++h) {
-        softmax_kernel(elements<T>(p) + h * g.padded * g.padded,
+        softmax_kernel(elements<T>(p) + h * g.padded * g.padded, scratch.data(),
                        packing_.length(g.first + h / d_.heads), g.padded, d_.window);
       }
     });

@@ -2,10 +2,11 @@
 
 #include <malloc.h>
 
+#include <chrono>
 #include <thread>
 
 #include "limbeck/base/error.h"
-#include "limbeck/base/progress.h"
+#include "limbeck/base/random.h"
 #include "limbeck/distill/train_checks.h"
 #include "limbeck/distill/training.h"
 
@@ -96,6 +97,42 @@ double mean_loss(const std::filesystem::path& model, std::span<const TrainRow> r
   parameters->load(checkpoint);
   const auto sums = total_loss(TorchDecoder(parameters), rows, {}, 4096);
   return sums.cross_entropy / static_cast<double>(sums.targets);
+}
+
+double training_speed(const Architecture& shape, const TrainOptions& options) {
+  const auto device = prepare_torch(options);
+  const ParameterOptions how{at::kFloat, options.bf16 ? at::kBFloat16 : at::kFloat, device, true};
+  auto parameters = std::make_shared<Parameters>(shape, how);
+  parameters->randomize(1);
+  const TorchDecoder decoder(parameters);
+  AdamW optimizer(*parameters);
+  std::vector<TrainRow> rows;
+  MicroBatch micro;
+  Random random(1);
+  std::int64_t tokens = 0;
+  while (tokens == 0 || tokens + shape.context_length <= options.micro_tokens) {
+    TrainRow row;
+    for (std::int64_t t = 0; t < shape.context_length; ++t) {
+      row.tokens.push_back(
+          static_cast<TokenId>(random.below(static_cast<std::uint64_t>(shape.vocab_size))));
+    }
+    tokens += shape.context_length;
+    micro.rows.push_back(static_cast<std::uint32_t>(rows.size()));
+    rows.push_back(std::move(row));
+  }
+  double best = 0;
+  for (int i = 0; i < 3; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto batch = make_batch(rows, micro, device);
+    LossSums sums;
+    head_loss(select_rows(decoder.hidden(batch.tokens), batch.index), decoder.output(),
+              batch.targets, {.loss = {}, .softcap = shape.logit_softcap, .scale = 1e-9}, sums)
+        .backward();
+    optimizer.step(*parameters, {}, 1e-9, 1, i + 1);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    best = std::max(best, static_cast<double>(tokens) / took.count());
+  }
+  return best;
 }
 
 bool can_train() noexcept { return true; }

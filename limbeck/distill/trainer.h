@@ -112,6 +112,9 @@ TrainResult train_from_teacher(const Start& start, const std::filesystem::path& 
 // Multiplications and additions a second of bfloat16 matrix products here: what training time is
 // estimated from. Takes about a quarter of a second.
 double matmul_flops(int threads);
+// Tokens a second that training a model of this shape reaches here, from a few steps on random
+// rows.
+double training_speed(const Architecture& shape, const TrainOptions& options);
 
 bool can_train() noexcept;  // is libtorch built in?
 

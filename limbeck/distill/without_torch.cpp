@@ -26,6 +26,7 @@ TrainResult train_from_teacher(const Start&, const std::filesystem::path&, const
 double mean_loss(const std::filesystem::path&, std::span<const TrainRow>, int) { no_torch(); }
 
 double matmul_flops(int) { no_torch(); }
+double training_speed(const Architecture&, const TrainOptions&) { no_torch(); }
 
 bool can_train() noexcept { return false; }
 

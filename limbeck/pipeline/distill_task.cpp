@@ -133,6 +133,7 @@ Json train_teacher(const TeacherTraining& training, const Task& task, double dev
     fail_try(ErrorKind::usage, "give outputs in train.jsonl, or a teacher that is trained already",
              "{}: no training example has an output to train the teacher on", task.folder.string());
   distill::TrainOptions options = training.train;
+  std::filesystem::create_directories(work);
   options.checkpoint_folder = work;
   options.metrics_file = work / "metrics.jsonl";
   options.threads = pool.size();
@@ -204,6 +205,7 @@ Json train_student(const StudentTraining& training, const std::string& teacher, 
          task.folder.string());
   say(fmt::format("distill: {} rows, {} with soft labels", set.rows.size(), set.soft));
   distill::TrainOptions options = training.options;
+  std::filesystem::create_directories(work);
   options.checkpoint_folder = work;
   options.metrics_file = work / "metrics.jsonl";
   options.threads = pool.size();

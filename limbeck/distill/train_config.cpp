@@ -1,0 +1,215 @@
+#include "limbeck/distill/train_config.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "limbeck/base/atomic_file.h"
+#include "limbeck/base/error.h"
+#include "limbeck/base/yaml.h"
+#include "limbeck/model/families.h"
+#include "limbeck/text/chat_prompt.h"
+
+namespace limbeck::distill {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kMost = std::int64_t{1} << 40;
+
+int small(std::int64_t value) { return static_cast<int>(value); }
+
+BpeTrainOptions read_bpe(Fields fields, const fs::path& folder) {
+  BpeTrainOptions o;
+  o.vocab_size = small(fields.integer("vocab_size", o.vocab_size, 257, 1 << 20));
+  o.min_frequency = small(fields.integer("min_frequency", o.min_frequency, 1, 1 << 20));
+  o.split_digits = fields.flag("split_digits", o.split_digits);
+  if (fields.has("special_tokens")) o.special_tokens = fields.texts("special_tokens");
+  o.bos = fields.text("bos", o.bos);
+  o.eos = fields.text("eos", o.eos);
+  o.pad = fields.text("pad", o.pad);
+  const auto chat = fields.text("chat_template", "default");
+  o.chat_template = chat == "default" ? std::string(kDefaultChatTemplate)
+                    : chat == "none"  ? std::string()
+                                      : read_file(folder / chat, 256 << 10);
+  fields.refuse_unknown();
+  return o;
+}
+
+Architecture read_shape(Fields fields) {
+  const auto family_name = fields.text("family", "llama");
+  const FamilyInfo* family = find_model_type(family_name);
+  static constexpr Family kFresh[] = {Family::llama, Family::mistral, Family::qwen2, Family::qwen3,
+                                      Family::gpt2};
+  if (!family ||
+      std::find(std::begin(kFresh), std::end(kFresh), family->family) == std::end(kFresh)) {
+    fail(ErrorKind::usage,
+         "{}: family is '{}', a fresh model can be llama, mistral, qwen2, qwen3 or gpt2",
+         fields.where(), family_name);
+  }
+  Architecture a = family->defaults;
+  a.family = family->family;
+  a.hidden = fields.required_integer("hidden", 1, 1 << 20);
+  a.layers = fields.required_integer("layers", 1, 4096);
+  a.heads = fields.required_integer("heads", 1, 65536);
+  a.kv_heads = fields.integer("kv_heads", a.heads, 1, a.heads);
+  if (!fields.has("head_dim") && a.hidden % a.heads != 0) {
+    fail(ErrorKind::usage, "{}: {} heads do not divide hidden {} (or give head_dim)",
+         fields.where(), a.heads, a.hidden);
+  }
+  a.head_dim = fields.integer("head_dim", a.hidden / a.heads, 1, 65536);
+  if (a.heads % a.kv_heads != 0) {
+    fail(ErrorKind::usage, "{}: {} heads do not divide into {} kv_heads", fields.where(), a.heads,
+         a.kv_heads);
+  }
+  a.ffn = fields.required_integer("ffn", 1, 1 << 24);
+  a.context_length = fields.required_integer("context", 2, 1 << 24);
+  a.rope_theta = fields.number("rope_theta", 10000, 1, 1e12);
+  a.norm_epsilon = fields.number("norm_epsilon", 1e-5, 0, 1);
+  a.tied_embeddings = fields.flag("tied", true);
+  a.rope_dim = a.positions == Positions::rope ? a.head_dim : 0;
+  a.rope_style = RopeStyle::half;
+  a.attention_scale = 1 / std::sqrt(static_cast<double>(a.head_dim));
+  a.embedding_scale = 1;
+  a.sliding_window = 0;
+  fields.refuse_unknown();
+  return a;
+}
+
+DataSource read_source(const Json& json, const std::string& where, const fs::path& folder) {
+  DataSource source;
+  if (json.is_string()) {
+    source.file = folder / json.get<std::string>();
+    return source;
+  }
+  Fields fields(json, where);
+  source.file = folder / fields.required_text("file");
+  source.weight = fields.number("weight", 1, 0, 1e6);
+  const auto on = fields.text("train_on", "answers");
+  if (on != "answers" && on != "all") {
+    fail(ErrorKind::usage, "{}: train_on is '{}', it must be answers or all", where, on);
+  }
+  source.answers_only = on == "answers";
+  source.separator = fields.text("separator");
+  source.max_rows = fields.integer("max_rows", 0, 0, kMost);
+  fields.refuse_unknown();
+  return source;
+}
+
+std::vector<DataSource> read_sources(const Json& json, const std::string& where,
+                                     const fs::path& folder) {
+  std::vector<DataSource> sources;
+  if (!json.is_array()) {
+    sources.push_back(read_source(json, where, folder));
+    return sources;
+  }
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    sources.push_back(read_source(json[i], fmt::format("{}[{}]", where, i), folder));
+  }
+  return sources;
+}
+
+}  // namespace
+
+Loss parse_loss(std::string_view name, std::string_view where) {
+  static constexpr std::pair<std::string_view, Loss> kNames[] = {
+      {"forward_kl", Loss::forward_kl},
+      {"reverse_kl", Loss::reverse_kl},
+      {"jsd", Loss::jsd},
+      {"skew_kl", Loss::skew_kl},
+      {"skew_reverse_kl", Loss::skew_reverse_kl}};
+  std::vector<std::string> known;
+  for (const auto& [known_name, loss] : kNames) {
+    if (known_name == name) return loss;
+    known.emplace_back(known_name);
+  }
+  const auto near = nearest(name, known);
+  fail_try(ErrorKind::usage,
+           near.empty() ? "use forward_kl" : fmt::format("did you mean '{}'?", near),
+           "{}: loss is '{}', known are {}", where, name, fmt::join(known, ", "));
+}
+
+TrainOptions read_train_options(Fields& f) {
+  TrainOptions o;
+  o.loss = parse_loss(f.text("loss", "forward_kl"), f.where());
+  o.jsd_beta = f.number("jsd_beta", o.jsd_beta, 0, 1);
+  o.skew_alpha = f.number("skew_alpha", o.skew_alpha, 0, 1);
+  o.soft_weight = f.number("soft_weight", o.soft_weight, 0, 1);
+  o.temperature = f.number("temperature", o.temperature, 1e-3, 100);
+  o.epochs = f.number("epochs", o.epochs, 1e-6, 1e6);
+  o.max_steps = f.integer("max_steps", o.max_steps, 0, kMost);
+  o.batch_tokens = f.integer("batch_tokens", o.batch_tokens, 1, kMost);
+  o.micro_tokens = f.integer("micro_tokens", o.micro_tokens, 1, kMost);
+  o.learning_rate = f.number("learning_rate", o.learning_rate, 0, 10);
+  o.final_learning_rate_ratio =
+      f.number("final_learning_rate_ratio", o.final_learning_rate_ratio, 0, 1);
+  o.weight_decay = f.number("weight_decay", o.weight_decay, 0, 10);
+  o.beta1 = f.number("beta1", o.beta1, 0, 1);
+  o.beta2 = f.number("beta2", o.beta2, 0, 1);
+  o.epsilon = f.number("epsilon", o.epsilon, 0, 1);
+  o.clip_norm = f.number("clip_norm", o.clip_norm, 0);
+  o.warmup = f.number("warmup", o.warmup, 0, 1);
+  o.schedule = f.text("schedule", o.schedule);
+  o.bf16 = f.flag("bf16", o.bf16);
+  o.device = f.text("device", o.device);
+  o.checkpoint_seconds = f.number("checkpoint_seconds", o.checkpoint_seconds, 0);
+  o.evaluations = f.integer("evaluations", o.evaluations, 0, kMost);
+  o.patience = small(f.integer("patience", o.patience, 0, 1 << 20));
+  o.save = f.text("save", o.save);
+  return o;
+}
+
+TrainConfig read_train_config(const fs::path& path) {
+  const Json json = read_yaml_file(path.string());
+  const fs::path folder = path.parent_path();
+  const std::string where = path.string();
+  Fields fields(json, where);
+  TrainConfig config;
+  config.origin = path;
+  if (fields.has("output")) config.output = folder / fields.text("output");
+  const Json* tokenizer = fields.find("tokenizer");
+  if (tokenizer && tokenizer->is_string()) {
+    config.tokenizer = folder / tokenizer->get<std::string>();
+  } else if (tokenizer) {
+    Fields inner(*tokenizer, where + ": tokenizer");
+    const Json* train = inner.find("train");
+    if (!train)
+      fail(ErrorKind::usage, "{}: needs a path, or train: {{vocab_size: ..}}", inner.where());
+    config.train_tokenizer = read_bpe(Fields(*train, inner.where() + ".train"), folder);
+    inner.refuse_unknown();
+  }
+  const Json* model = fields.find("model");
+  if (fields.has("start") == (model != nullptr)) {
+    fail(ErrorKind::usage, "{}: give either start (a model to go on from) or model (a fresh shape)",
+         where);
+  }
+  if (model) {
+    config.start.shape = read_shape(Fields(*model, where + ": model"));
+    if (!tokenizer) {
+      fail(ErrorKind::usage, "{}: a fresh model needs tokenizer: a path, or {{train: ..}}", where);
+    }
+  } else {
+    config.start.model = folder / fields.text("start");
+    if (tokenizer) fail(ErrorKind::usage, "{}: start brings its own tokenizer", where);
+  }
+  const Json* data = fields.find("data");
+  if (!data) fail(ErrorKind::usage, "{}: data is missing: a list of files", where);
+  config.data = read_sources(*data, where + ": data", folder);
+  if (const Json* dev = fields.find("dev"); dev && dev->is_object() && dev->contains("share")) {
+    Fields inner(*dev, where + ": dev");
+    config.dev_share = inner.number("share", 0, 0, 0.5);
+    inner.refuse_unknown();
+  } else if (dev) {
+    config.dev = read_sources(*dev, where + ": dev", folder);
+  }
+  if (const Json* train = fields.find("train")) {
+    Fields inner(*train, where + ": train");
+    config.options = read_train_options(inner);
+    inner.refuse_unknown();
+  }
+  config.options.seed = static_cast<std::uint64_t>(fields.integer("seed", 1, 0));
+  fields.refuse_unknown();
+  return config;
+}
+
+}  // namespace limbeck::distill

@@ -1,0 +1,227 @@
+// Whole training runs of a model of a few thousand weights.
+#include "limbeck/distill/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "limbeck/base/error.h"
+#include "limbeck/base/progress.h"
+#include "limbeck/base/random.h"
+#include "limbeck/base/sha256.h"
+#include "limbeck/text/bpe_trainer.h"
+
+namespace limbeck::distill {
+namespace {
+
+namespace fs = std::filesystem;
+
+Tokenizer tiny_tokenizer() {
+  const auto trained = train_bpe(
+      [](const std::function<void(std::string_view)>& f) {
+        f("the cat sat on the mat. the dog ran.");
+      },
+      {.vocab_size = 280});
+  return Tokenizer::from_json(trained.tokenizer_json, trained.tokenizer_config_json, "test");
+}
+
+Architecture shape(std::int64_t hidden = 16) {
+  Architecture a;
+  a.context_length = 32;
+  a.hidden = hidden;
+  a.layers = 2;
+  a.heads = 2;
+  a.kv_heads = 1;
+  a.head_dim = hidden / 2;
+  a.ffn = 24;
+  a.rope_dim = a.head_dim;
+  a.attention_scale = 1 / std::sqrt(static_cast<double>(a.head_dim));
+  a.tied_embeddings = true;
+  return a;
+}
+
+// Rows of a simple rule: each token is the one before plus 3, of different lengths.
+std::vector<TrainRow> rule_rows(int n) {
+  std::vector<TrainRow> rows;
+  Random random(3);
+  for (int i = 0; i < n; ++i) {
+    TrainRow row;
+    const auto length = 4 + random.below(20);
+    auto token = static_cast<TokenId>(random.below(60));
+    for (std::uint64_t t = 0; t < length; ++t, token = (token + 3) % 60)
+      row.tokens.push_back(token);
+    row.first_target = 1 + static_cast<std::int64_t>(random.below(2));
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+class Trainer : public testing::Test {
+ protected:
+  Trainer() {
+    set_verbosity(Verbosity::quiet);
+    folder = fs::temp_directory_path() / ("limbeck-trainer-" + std::to_string(::getpid()));
+    fs::remove_all(folder);
+    fs::create_directories(folder);
+    options.threads = 2;
+    options.batch_tokens = 200;
+    options.micro_tokens = 90;
+    options.learning_rate = 1e-2;
+    options.epochs = 3;
+  }
+  ~Trainer() override { fs::remove_all(folder); }
+
+  Start fresh(std::int64_t hidden = 16) const { return {{}, shape(hidden)}; }
+  std::string weights(const std::string& name) const {
+    return sha256_file(folder / name / "model.safetensors");
+  }
+
+  fs::path folder;
+  Tokenizer tokenizer = tiny_tokenizer();
+  std::vector<TrainRow> rows = rule_rows(150);
+  TrainOptions options;
+};
+
+TEST_F(Trainer, LearnsARule) {
+  for (const bool bf16 : {false, true}) {
+    options.bf16 = bf16;
+    options.epochs = 12;
+    const auto held_out = rule_rows(170);
+    options.dev_rows = std::span(held_out).subspan(150);
+    const auto result = train(fresh(), tokenizer, rows, options, {}, folder / "model", nullptr);
+    EXPECT_LT(result.final_loss, 0.3);
+    EXPECT_LT(-result.best_metric, 0.4);
+    EXPECT_NEAR(mean_loss(folder / "model", options.dev_rows), -result.best_metric,
+                bf16 ? 0.02 : 1e-4);
+  }
+}
+
+TEST_F(Trainer, ResumesToTheSameWeights) {
+  const auto metric = [n = 0](const fs::path&) mutable { return static_cast<double>(++n % 3); };
+  train(fresh(), tokenizer, rows, options, metric, folder / "whole", nullptr);
+
+  options.checkpoint_folder = folder / "checkpoints";
+  options.checkpoint_seconds = 0;
+  options.metrics_file = folder / "metrics.jsonl";
+  int calls = 0;
+  const DevMetric dies = [&](const fs::path&) -> double {
+    if (++calls == 3) throw std::runtime_error("killed");
+    return static_cast<double>(calls % 3);
+  };
+  EXPECT_THROW(train(fresh(), tokenizer, rows, options, dies, folder / "parts", nullptr),
+               std::runtime_error);
+  EXPECT_FALSE(fs::exists(folder / "parts"));
+  calls = 2;
+  const DevMetric goes_on = [&](const fs::path&) { return static_cast<double>(++calls % 3); };
+  const auto result = train(fresh(), tokenizer, rows, options, goes_on, folder / "parts", nullptr);
+  EXPECT_TRUE(result.resumed);
+  EXPECT_EQ(weights("whole"), weights("parts"));
+  std::ifstream metrics(options.metrics_file);
+  std::int64_t steps = 0;
+  for (std::string line; std::getline(metrics, line);) steps += line.find("\"loss\"") != line.npos;
+  EXPECT_EQ(steps, result.steps);  // none twice
+}
+
+TEST_F(Trainer, PassesOverDamagedCheckpoints) {
+  options.checkpoint_folder = folder / "checkpoints";
+  options.checkpoint_seconds = 0;
+  train(fresh(), tokenizer, rows, options, {}, folder / "a", nullptr);
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(options.checkpoint_folder))
+    found.push_back(entry);
+  EXPECT_EQ(found.size(), 3u);
+  std::sort(found.begin(), found.end());
+  std::fstream(found.back() / "optimizer.safetensors", std::ios::in | std::ios::out)
+      .seekp(500)
+      .put(7);
+  fs::remove(found[1] / "COMPLETE");
+  const auto result = train(fresh(), tokenizer, rows, options, {}, folder / "b", nullptr);
+  EXPECT_TRUE(result.resumed);
+  EXPECT_EQ(weights("a"), weights("b"));
+}
+
+TEST_F(Trainer, AnotherRunsCheckpointIsNotResumed) {
+  options.checkpoint_folder = folder / "checkpoints";
+  train(fresh(), tokenizer, rows, options, {}, folder / "a", nullptr);
+  rows[7].tokens[2] = 1;
+  EXPECT_FALSE(train(fresh(), tokenizer, rows, options, {}, folder / "b", nullptr).resumed);
+}
+
+TEST_F(Trainer, MicroBatchesOfAnySizeAccumulateToTheSame) {
+  options.bf16 = false;
+  options.max_steps = 3;
+  const auto losses = [&](std::int64_t micro) {
+    options.micro_tokens = micro;
+    train(fresh(), tokenizer, rows, options, {}, folder / "m", nullptr);
+    return mean_loss(folder / "m", rows);
+  };
+  EXPECT_NEAR(losses(1), losses(200), 1e-4);
+}
+
+TEST_F(Trainer, AStudentThatIsItsTeacherHasNothingToLearn) {
+  options.bf16 = false;
+  train(fresh(), tokenizer, rows, options, {}, folder / "teacher", nullptr);
+  options.soft_weight = 1;
+  options.max_steps = 1;
+  options.temperature = 2;
+  for (const auto loss :
+       {Loss::forward_kl, Loss::reverse_kl, Loss::jsd, Loss::skew_kl, Loss::skew_reverse_kl}) {
+    options.loss = loss;
+    const auto result = train_from_teacher({folder / "teacher", {}}, folder / "teacher", tokenizer,
+                                           rows, options, {}, folder / "student", nullptr);
+    EXPECT_NEAR(result.final_loss, 0, 1e-5);
+  }
+}
+
+TEST_F(Trainer, DistilsATeacherIntoASmallerStudent) {
+  options.epochs = 10;
+  train(fresh(32), tokenizer, rows, options, {}, folder / "teacher", nullptr);
+  options.soft_weight = 1;  // the labels are never seen
+  options.epochs = 20;
+  train_from_teacher(fresh(8), folder / "teacher", tokenizer, rows, options, {}, folder / "student",
+                     nullptr);
+  EXPECT_LT(mean_loss(folder / "student", rows), 1.0);
+  EXPECT_LT(mean_loss(folder / "teacher", rows), 0.3);
+}
+
+TEST_F(Trainer, SaysWhatIsWrong) {
+  const auto refused = [&](ErrorKind kind, const char* what) {
+    try {
+      train(fresh(), tokenizer, rows, options, {}, folder / "x", nullptr);
+      FAIL() << what;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), kind) << error.what();
+      EXPECT_NE(std::string(error.what()).find(what), std::string::npos) << error.what();
+    }
+    EXPECT_FALSE(fs::exists(folder / "x"));
+  };
+  const auto good_rows = rows;
+  const auto good = options;
+  options.temperature = 0;
+  refused(ErrorKind::usage, "temperature");
+  options = good;
+  options.schedule = "cosinus";
+  refused(ErrorKind::usage, "schedule");
+  options = good;
+  rows[3].tokens.assign(33, 1);
+  refused(ErrorKind::usage, "training row 4: 33 tokens");
+  rows = good_rows;
+  rows[0].tokens[0] = 100000;
+  refused(ErrorKind::usage, "outside the vocabulary");
+  rows = good_rows;
+  rows[0].soft.resize(1);
+  rows[0].first_target = 1;
+  refused(ErrorKind::usage, "soft labels");
+  rows.clear();
+  refused(ErrorKind::usage, "nothing to train on");
+  rows = good_rows;
+  options.learning_rate = 10;
+  options.clip_norm = 0;
+  options.weight_decay = 10;
+  options.epochs = 60;
+  refused(ErrorKind::numeric, "not finite in step");
+}
+
+}  // namespace
+}  // namespace limbeck::distill

@@ -1,5 +1,7 @@
 #include "limbeck/pipeline/compare.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <ctime>
@@ -28,6 +30,12 @@ double now_s() {
 
 Json to_json(const Interval& interval) {
   return {{"value", interval.value}, {"low", interval.low}, {"high", interval.high}};
+}
+
+// Resident memory once the allocator has given back what earlier models left.
+std::uint64_t settled_resident_bytes() {
+  ::malloc_trim(0);
+  return resident_bytes();
 }
 
 std::string utc_now() {
@@ -94,6 +102,7 @@ class Subject {
  public:
   Subject(const ComparedModel& what, bool first, ThreadPool& pool)
       : pool_(pool),
+        resident_before_(settled_resident_bytes()),
         begin_(now_s()),
         checkpoint_(Checkpoint::open(what.path)),
         model_(checkpoint_) {
@@ -151,7 +160,8 @@ class Subject {
     const SpeedResult speed = measure_speed_of(model_, pool_);
     json_["prompt_tokens_per_s"] = to_json(speed.prompt_tokens_per_s);
     json_["generation_tokens_per_s"] = to_json(speed.generation_tokens_per_s);
-    json_["peak_bytes"] = speed.peak_bytes;
+    // What this model added to the process: weights it touched, cache and scratch.
+    json_["peak_bytes"] = speed.peak_bytes - std::min(speed.peak_bytes, resident_before_);
   }
 
   TextResult run_text(std::string_view text, const CompareOptions& options,
@@ -183,6 +193,7 @@ class Subject {
   }
 
   ThreadPool& pool_;
+  std::uint64_t resident_before_;
   double begin_, load_s_ = 0;
   Checkpoint checkpoint_;
   Model model_;

@@ -14,6 +14,9 @@ int run_tokenize(int argc, char** argv);
 int run_quantize(int argc, char** argv);
 int run_convert(int argc, char** argv);
 int run_inspect(int argc, char** argv);
+int run_bench(int argc, char** argv);
+int run_chat(int argc, char** argv);
+int run_generate(int argc, char** argv);
 
 std::span<const Command> commands() noexcept {
   static const std::vector<Command> table = {
@@ -27,6 +30,9 @@ std::span<const Command> commands() noexcept {
       {"convert", "a model from one file format to the other", run_convert},
       {"inspect", "what a model file holds", run_inspect},
       {"train", "train a model from scratch, or further (how a local teacher is made)", run_train},
+      {"generate", "continue a prompt", run_generate},
+      {"chat", "talk with a model", run_chat},
+      {"bench", "speed of a model here, beside the limits of the machine", run_bench},
   };
   return table;
 }

@@ -193,6 +193,8 @@ LIMBECK_LANES __m256i dot_wide(__m256i total, __m256i codes, __m256i x) noexcept
 LIMBECK_LANES I dot_wide(I total, B codes, B x) noexcept {
   return {dot_wide(total.a, codes.a, x.a), dot_wide(total.b, codes.b, x.b)};
 }
+// Tells the compiler that x may have changed.
+LIMBECK_LANES void keep(B& x) noexcept { asm volatile("" : "+x"(x.a), "+x"(x.b)); }
 
 #include "limbeck/kernels/panel_kernels.inc"
 #include "limbeck/kernels/plain.inc"

@@ -113,6 +113,8 @@ LIMBECK_LANES B four_bytes(const std::int8_t* p) noexcept {
 LIMBECK_LANES I dot(I total, B codes, B x) noexcept { return _mm512_dpbusd_epi32(total, codes, x); }
 LIMBECK_LANES I start_wide(std::int32_t x_sum) noexcept { return set_int(-128 * x_sum); }
 LIMBECK_LANES I dot_wide(I total, B codes, B x) noexcept { return dot(total, codes, x); }
+// Tells the compiler that x may have changed.
+LIMBECK_LANES void keep(B& x) noexcept { asm volatile("" : "+v"(x)); }
 
 #include "limbeck/kernels/panel_kernels.inc"
 #include "limbeck/kernels/plain.inc"

@@ -177,6 +177,11 @@ I dot(I total, B codes, B x) noexcept {
 // Wide codes have an offset of 128.
 I start_wide(std::int32_t x_sum) noexcept { return set_int(-128 * x_sum); }
 I dot_wide(I total, B codes, B x) noexcept { return dot(total, codes, x); }
+// Tells the compiler that x may have changed.
+template <typename T>
+void keep(T& x) noexcept {
+  asm volatile("" : "+m"(x));
+}
 
 #include "limbeck/kernels/panel_kernels.inc"
 #include "limbeck/kernels/plain.inc"

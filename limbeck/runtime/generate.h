@@ -46,6 +46,8 @@ struct Generated {
   enum class Finish { stop, length, grammar_end } finish = Finish::length;
 };
 
+std::string_view name(Generated::Finish finish) noexcept;  // "stop", "length", "grammar_end"
+
 // The bytes of every token, as TokenMask takes them.
 std::vector<std::string> token_texts(const Tokenizer& tokenizer);
 

@@ -18,6 +18,18 @@ void log_softmax(std::span<const float> logits, std::span<float> out) {
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(logits[i] - shift);
 }
 
+std::string_view name(Generated::Finish finish) noexcept {
+  switch (finish) {
+    case Generated::Finish::stop:
+      return "stop";
+    case Generated::Finish::grammar_end:
+      return "grammar_end";
+    case Generated::Finish::length:
+      break;
+  }
+  return "length";
+}
+
 Generation::Generation(const Tokenizer* tokenizer, const GenerateOptions& options,
                        const TokenMask* mask, std::span<const TokenId> prompt,
                        std::function<bool(std::string_view piece)> on_text)

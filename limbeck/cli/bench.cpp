@@ -1,0 +1,106 @@
+// limbeck bench: speed of a model on this machine, beside the machine's limits.
+#include "limbeck/runtime/bench.h"
+
+#include <fmt/core.h>
+
+#include <chrono>
+#include <string>
+
+#include "limbeck/base/error.h"
+#include "limbeck/base/terminal.h"
+#include "limbeck/cli/arguments.h"
+#include "limbeck/kernels/kernel_table.h"
+
+namespace limbeck::cli {
+namespace {
+
+struct Loaded {
+  double seconds;
+  std::uint64_t file_bytes;
+  int threads;
+};
+
+// A fraction above 1: the model fits the caches, and memory is not what limits it.
+double generation_fraction(const BenchResult& r) {
+  return r.generation.median * r.bytes_per_token / r.read_bandwidth;
+}
+double prompt_fraction(const BenchResult& r) {
+  return r.prompt.median * r.products_per_token / r.int8_products;
+}
+
+Json to_json(const BenchResult& r, const Loaded& loaded) {
+  const auto spread = [](const Rate& rate) { return Json{{"low", rate.low}, {"high", rate.high}}; };
+  return {
+      {"schema", 1},
+      {"threads", loaded.threads},
+      {"kernels", kernels().name},
+      {"prompt_tokens", r.prompt_tokens},
+      {"generation_tokens", r.generation_tokens},
+      {"prompt_tokens_per_s", r.prompt.median},
+      {"prompt_spread", spread(r.prompt)},
+      {"generation_tokens_per_s", r.generation.median},
+      {"generation_spread", spread(r.generation)},
+      {"read_bandwidth", r.read_bandwidth},
+      {"int8_multiply_adds_per_s", r.int8_products},
+      {"bytes_per_token", r.bytes_per_token},
+      {"limit_fraction", {{"prompt", prompt_fraction(r)}, {"generation", generation_fraction(r)}}},
+      {"load_seconds", loaded.seconds},
+      {"file_bytes", loaded.file_bytes},
+      {"memory_bytes", r.memory_bytes}};
+}
+
+void print_table(const BenchResult& r, const Loaded& loaded) {
+  const auto rate = [](const Rate& x) {
+    return fmt::format("{:.1f} ({:.1f} to {:.1f})", x.median, x.low, x.high);
+  };
+  print(text_table(
+      {{"kernels", fmt::format("{}, {} threads", kernels().name, loaded.threads)},
+       {"load", human_seconds(loaded.seconds)},
+       {"file", human_bytes(static_cast<double>(loaded.file_bytes))},
+       {"memory beyond the file", human_bytes(static_cast<double>(r.memory_bytes))},
+       {fmt::format("prompt of {}, tokens/s", r.prompt_tokens), rate(r.prompt)},
+       {"  of the int8 limit", fmt::format("{:.0f} %", 100 * prompt_fraction(r))},
+       {fmt::format("generation of {}, tokens/s", r.generation_tokens), rate(r.generation)},
+       {"  of the bandwidth limit", fmt::format("{:.0f} %", 100 * generation_fraction(r))},
+       {"read bandwidth", human_bytes(r.read_bandwidth) + "/s"},
+       {"int8 multiply-adds", fmt::format("{:.0f} G/s", r.int8_products / 1e9)}}));
+}
+
+}  // namespace
+
+int run_bench(int argc, char** argv) {
+  std::string path;
+  BenchOptions options;
+  Arguments arguments("bench", "Measures prompt and generation speed, and this machine's limits.",
+                      "limbeck bench model.gguf --threads 2\n"
+                      "limbeck bench model/ --prompt 1024 --repetitions 9 --json");
+  arguments.app().add_option("model", path, "A model folder or .gguf file")->required();
+  arguments.app()
+      .add_option("--prompt", options.prompt, "Tokens of the prompt")
+      ->check(CLI::PositiveNumber);
+  arguments.app()
+      .add_option("--generation", options.generation, "Tokens generated")
+      ->check(CLI::PositiveNumber);
+  arguments.app()
+      .add_option("--repetitions", options.repetitions, "Of each measurement; medians are shown")
+      ->check(CLI::Range(1, 1000));
+  arguments.add_json();
+  if (!arguments.parse(argc, argv)) return 0;
+  options.seed = arguments.common().seed;
+
+  const auto begin = std::chrono::steady_clock::now();
+  const Checkpoint checkpoint = Checkpoint::open(path);
+  const Model model(checkpoint, {.threads = arguments.common().threads});
+  const std::chrono::duration<double> load = std::chrono::steady_clock::now() - begin;
+  ThreadPool pool(arguments.common().threads);
+  const BenchResult result = limbeck::bench(model, pool, options);
+  const Loaded loaded{load.count(), checkpoint.file_bytes(), pool.size()};
+  if (arguments.common().json) {
+    print_json(to_json(result, loaded));
+  } else {
+    print_table(result, loaded);
+  }
+  return 0;
+}
+
+}  // namespace limbeck::cli

@@ -1,0 +1,128 @@
+#include "limbeck/runtime/bench.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <numeric>
+
+#include "limbeck/base/error.h"
+#include "limbeck/base/interrupt.h"
+#include "limbeck/base/random.h"
+#include "limbeck/runtime/weights.h"
+
+namespace limbeck {
+namespace {
+
+double seconds_of(const auto& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+Rate rate_of(std::int64_t tokens, std::vector<double> seconds) {
+  std::ranges::sort(seconds);
+  const auto rate = [&](double s) { return static_cast<double>(tokens) / s; };
+  const std::size_t n = seconds.size();
+  const double median = (seconds[(n - 1) / 2] + seconds[n / 2]) / 2;
+  return {rate(median), rate(seconds.back()), rate(seconds.front())};
+}
+
+// Weights that every token multiplies: the embedding table only where it is the output too.
+std::vector<const Linear*> multiplied(const Model& model) {
+  std::vector<const Linear*> all{&model.impl().output};
+  for (const Layer& l : model.impl().layers) {
+    for (const Linear* linear : {&l.q, &l.k, &l.v, &l.attention_output, &l.gate, &l.up, &l.down}) {
+      all.push_back(linear);
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+double measure_read_bandwidth(ThreadPool& pool, std::size_t bytes) {
+  std::vector<std::uint64_t> memory(bytes / sizeof(std::uint64_t));
+  std::iota(memory.begin(), memory.end(), 0u);  // pages of its own, not the shared zero page
+  std::atomic<std::uint64_t> sink{0};
+  const std::size_t grain = 1u << 15;
+  double best = 0;
+  for (int pass = 0; pass < 4; ++pass) {
+    const double seconds = seconds_of([&] {
+      pool.run_ranges(memory.size(), grain, [&](std::size_t begin, std::size_t end) {
+        std::uint64_t sums[8] = {};
+        for (std::size_t i = begin; i + 8 <= end; i += 8) {
+          for (std::size_t j = 0; j < 8; ++j) sums[j] ^= memory[i + j];
+        }
+        sink += std::accumulate(std::begin(sums), std::end(sums), std::uint64_t{0});
+      });
+    });
+    best = std::max(best, static_cast<double>(bytes) / seconds);
+  }
+  return best;
+}
+
+double measure_int8_products(ThreadPool& pool) {
+  const auto threads = static_cast<std::size_t>(pool.size());
+  const KernelTable& kernel = kernels();
+  double best = 0;
+  for (std::uint64_t rounds = 1000; best == 0; rounds *= 4) {
+    std::atomic<std::uint64_t> done{0};
+    const double seconds = seconds_of(
+        [&] { pool.run(threads, [&](std::size_t) { done += kernel.int8_products(rounds); }); });
+    if (seconds > 0.05) best = static_cast<double>(done.load()) / seconds;
+  }
+  return best;
+}
+
+BenchResult bench(const Model& model, ThreadPool& pool, const BenchOptions& options) {
+  const Architecture& a = model.architecture();
+  BenchResult result;
+  result.prompt_tokens = std::min(options.prompt, a.context_length);
+  result.generation_tokens = std::min(options.generation, a.context_length - 1);
+  if (result.prompt_tokens < 1 || result.generation_tokens < 1) {
+    fail(ErrorKind::usage, "a context of {} is too short to measure", a.context_length);
+  }
+  DecoderOptions decoder_options;
+  decoder_options.context = std::max(result.prompt_tokens, result.generation_tokens + 1);
+  Decoder decoder(model, pool, decoder_options);
+  Random random(options.seed);
+  std::vector<TokenId> ids;
+  for (std::int64_t i = 0; i < std::max(result.prompt_tokens, result.generation_tokens + 1); ++i) {
+    ids.push_back(static_cast<TokenId>(random.below(static_cast<std::uint64_t>(a.vocab_size))));
+  }
+  std::vector<double> prompt, generation;
+  for (int i = -1; i < options.repetitions; ++i) {  // the first warms up
+    stop_if_interrupted("the measurement");
+    decoder.truncate(0, 0);
+    const double p = seconds_of([&] {
+      decoder.forward(std::span(ids).first(static_cast<std::size_t>(result.prompt_tokens)), false);
+    });
+    decoder.truncate(0, 0);
+    decoder.forward(std::span(ids).first(1), false);
+    const double g = seconds_of([&] {
+      for (std::int64_t t = 1; t <= result.generation_tokens; ++t) {
+        decoder.forward(std::array{ids[static_cast<std::size_t>(t)]}, false);
+      }
+    });
+    if (i < 0) continue;
+    prompt.push_back(p);
+    generation.push_back(g);
+  }
+  result.prompt = rate_of(result.prompt_tokens, prompt);
+  result.generation = rate_of(result.generation_tokens, generation);
+  for (const Linear* linear : multiplied(model)) {
+    result.bytes_per_token += static_cast<double>(
+        linear->packed.empty() ? linear->weight.bytes.size() : linear->packed.size());
+    if (linear != &model.impl().output) {  // of a prompt only the last token's logits are made
+      result.products_per_token += static_cast<double>(linear->rows() * linear->columns());
+    }
+  }
+  result.memory_bytes = model.memory_bytes() + decoder.memory_bytes();
+  result.read_bandwidth = measure_read_bandwidth(
+      pool, static_cast<std::size_t>(std::clamp(result.bytes_per_token, 256e6, 1e9)));
+  result.int8_products = measure_int8_products(pool);
+  return result;
+}
+
+}  // namespace limbeck

@@ -1,0 +1,40 @@
+// How fast a model runs here, beside what this machine can do.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "limbeck/base/thread_pool.h"
+#include "limbeck/runtime/model.h"
+
+namespace limbeck {
+
+struct BenchOptions {
+  std::int64_t prompt = 512, generation = 128;  // tokens; cut to the model's context
+  int repetitions = 5;
+  std::uint64_t seed = 1;  // of the token ids
+};
+
+struct Rate {
+  double median = 0, low = 0, high = 0;  // tokens/s, over the repetitions
+};
+
+struct BenchResult {
+  std::int64_t prompt_tokens = 0, generation_tokens = 0;
+  Rate prompt, generation;
+  double read_bandwidth = 0;      // bytes/s that all threads together read from memory
+  double int8_products = 0;       // multiply-adds/s of all threads together
+  double bytes_per_token = 0;     // weights that one generated token reads
+  double products_per_token = 0;  // multiply-adds of one token of a prompt
+  std::size_t memory_bytes = 0;   // weights beyond the file, cache and scratch
+};
+
+// Throws Error{usage} if the context is too short to measure.
+BenchResult bench(const Model& model, ThreadPool& pool, const BenchOptions& options);
+
+// Bytes/s of reading `bytes` of memory with all threads: the best of a few passes.
+double measure_read_bandwidth(ThreadPool& pool, std::size_t bytes);
+// int8 multiply-adds/s of the kernels in use, with all threads.
+double measure_int8_products(ThreadPool& pool);
+
+}  // namespace limbeck

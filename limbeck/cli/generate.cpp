@@ -1,7 +1,7 @@
 // limbeck generate: the text (or ids) a model continues a prompt with.
 #include "limbeck/runtime/generate.h"
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <chrono>
 #include <optional>

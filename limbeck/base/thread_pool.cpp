@@ -7,6 +7,7 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "limbeck/base/error.h"
@@ -38,28 +39,48 @@ void wait_while(const std::atomic<T>& value, T old) noexcept {
 
 struct ThreadPool::State {
   std::vector<std::thread> workers;
-  // One loop: written by `run` before `generation` moves, read by the workers after.
+  // The loop under way: `task` and `n` are written before `ticket`, and only while nobody holds an
+  // index. A worker that comes late finds nothing left; nobody waits for it.
   const std::function<void(std::size_t)>* task = nullptr;
   std::size_t n = 0;
-  std::atomic<std::size_t> next{0};
-  std::atomic<std::uint32_t> generation{0};
-  std::atomic<int> busy{0};  // workers that have not finished this generation
-  bool stop = false;
+  // Low half: indices not yet claimed; high half: counts loops, so that an old value never returns.
+  std::atomic<std::uint64_t> ticket{0};
+  std::atomic<std::uint32_t> generation{0};  // changes to wake the workers
+  std::atomic<std::uint32_t> unfinished{0};  // indices of this loop not yet done
+  std::atomic<bool> stop{false};
   std::mutex error_mutex;
   std::exception_ptr error;
+  std::atomic<bool> failed{false};
 
+  static constexpr std::uint64_t kLow = 0xffffffffu;
+
+  // Claims one index; false if none is left.
+  bool claim(std::size_t& index) noexcept {
+    std::uint64_t seen = ticket.load(std::memory_order_acquire);
+    while ((seen & kLow) != 0) {
+      if (ticket.compare_exchange_weak(seen, seen - 1, std::memory_order_acquire)) {
+        index = n - static_cast<std::size_t>(seen & kLow);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // After an exception the indices left are claimed but not called.
   void work() noexcept {
-    try {
-      for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n;) (*task)(i);
-    } catch (...) {
-      next.store(n, std::memory_order_relaxed);  // nobody starts another index
-      const std::lock_guard lock(error_mutex);
-      if (!error) error = std::current_exception();
+    for (std::size_t index; claim(index);) {
+      try {
+        if (!failed.load(std::memory_order_relaxed)) (*task)(index);
+      } catch (...) {
+        const std::lock_guard lock(error_mutex);
+        if (!error) error = std::current_exception();
+        failed.store(true, std::memory_order_relaxed);
+      }
+      if (unfinished.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished.notify_all();
     }
   }
 
-  void start_generation() noexcept {
-    busy.store(static_cast<int>(workers.size()), std::memory_order_relaxed);
+  void wake() noexcept {
     generation.fetch_add(1, std::memory_order_release);
     generation.notify_all();
   }
@@ -67,16 +88,15 @@ struct ThreadPool::State {
   void serve() noexcept {
     for (std::uint32_t seen = 0;;) {
       wait_while(generation, seen);
-      ++seen;
-      if (stop) return;
+      seen = generation.load(std::memory_order_acquire);
+      if (stop.load(std::memory_order_acquire)) return;
       work();
-      if (busy.fetch_sub(1, std::memory_order_acq_rel) == 1) busy.notify_all();
     }
   }
 
   void join() noexcept {
-    stop = true;
-    start_generation();
+    stop.store(true, std::memory_order_release);
+    wake();
     for (std::thread& worker : workers) worker.join();
   }
 };
@@ -101,15 +121,21 @@ void ThreadPool::run(std::size_t n, const std::function<void(std::size_t index)>
     for (std::size_t i = 0; i < n; ++i) task(i);
     return;
   }
+  LIMBECK_ASSERT(n <= State::kLow);
   State& s = *state_;
   s.task = &task;
   s.n = n;
-  s.next.store(0, std::memory_order_relaxed);
   s.error = nullptr;
-  s.start_generation();
+  s.failed.store(false, std::memory_order_relaxed);
+  s.unfinished.store(static_cast<std::uint32_t>(n), std::memory_order_relaxed);
+  const std::uint64_t loop = (s.ticket.load(std::memory_order_relaxed) >> 32) + 1;
+  s.ticket.store(loop << 32 | n, std::memory_order_release);
+  s.wake();
   s.work();
-  for (int left; (left = s.busy.load(std::memory_order_acquire)) != 0;) wait_while(s.busy, left);
-  if (s.error) std::rethrow_exception(s.error);
+  for (std::uint32_t left; (left = s.unfinished.load(std::memory_order_acquire)) != 0;) {
+    wait_while(s.unfinished, left);
+  }
+  if (s.error) std::rethrow_exception(std::exchange(s.error, nullptr));
 }
 
 void ThreadPool::run_ranges(std::size_t n, std::size_t grain,

@@ -11,6 +11,7 @@ int run_advise(int argc, char** argv);
 int run_distill(int argc, char** argv);
 int run_compare(int argc, char** argv);
 int run_tokenize(int argc, char** argv);
+int run_template(int argc, char** argv);
 int run_quantize(int argc, char** argv);
 int run_convert(int argc, char** argv);
 int run_inspect(int argc, char** argv);
@@ -26,6 +27,7 @@ std::span<const Command> commands() noexcept {
       {"distill", "train a small student on a teacher's answers", run_distill},
       {"compare", "models side by side on your own task", run_compare},
       {"tokenize", "text to token ids, and back", run_tokenize},
+      {"template", "messages to the prompt that a chat template makes of them", run_template},
       {"quantize", "store a model in fewer bits", run_quantize},
       {"convert", "a model from one file format to the other", run_convert},
       {"inspect", "what a model file holds", run_inspect},

@@ -49,10 +49,7 @@ std::vector<PromptSegment> render(const Tokenizer& tokenizer, const std::string&
   context["tools"] = tools;
   context["documents"] = nullptr;
   context["add_generation_prompt"] = generate;
-  context["bos_token"] = piece_of(tokenizer, tokenizer.bos());
-  context["eos_token"] = piece_of(tokenizer, tokenizer.eos());
-  context["pad_token"] = piece_of(tokenizer, tokenizer.pad());
-  context["unk_token"] = piece_of(tokenizer, tokenizer.unknown());
+  context.update(special_token_names(tokenizer));
   return ChatTemplate::parse(source, "chat template").render(context);
 }
 
@@ -101,6 +98,13 @@ std::optional<TokenId> template_end(const Tokenizer& tokenizer, const std::strin
 }
 
 }  // namespace
+
+Json special_token_names(const Tokenizer& tokenizer) {
+  return {{"bos_token", piece_of(tokenizer, tokenizer.bos())},
+          {"eos_token", piece_of(tokenizer, tokenizer.eos())},
+          {"pad_token", piece_of(tokenizer, tokenizer.pad())},
+          {"unk_token", piece_of(tokenizer, tokenizer.unknown())}};
+}
 
 std::vector<TokenId> chat_prompt(const Tokenizer& tokenizer, const Json& messages,
                                  const Json& tools) {

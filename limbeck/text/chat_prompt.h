@@ -20,6 +20,9 @@ extern const std::string_view kDefaultChatTemplate;
 std::vector<TokenId> chat_prompt(const Tokenizer& tokenizer, const Json& messages,
                                  const Json& tools = nullptr);
 
+// What templates know of a model: {"bos_token": "<s>", "eos_token": ...}; empty where it has none.
+Json special_token_names(const Tokenizer& tokenizer);
+
 // The token that ends an assistant message: what the template puts after its content, else EOS.
 // Throws Error{unsupported} if the model has neither.
 TokenId answer_end(const Tokenizer& tokenizer);

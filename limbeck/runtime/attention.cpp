@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "limbeck/runtime/parallel.h"
+
 namespace limbeck {
 namespace {
 
@@ -79,7 +81,9 @@ void attend(ThreadPool& pool, const KernelTable& kernels, const AttentionShape& 
             std::size_t layer, std::span<const Place> places, const float* q, float* out) {
   const auto pieces = pieces_of(places);
   const std::size_t row = shape.heads * shape.head_dim;
-  pool.run(pieces.size() * shape.kv_heads, [&](std::size_t task) {
+  std::size_t work = 0;
+  for (const Place& place : places) work += (place.position + 1) * row;
+  run_if_worth(pool, pieces.size() * shape.kv_heads, work, [&](std::size_t task) {
     thread_local Scratch scratch;
     const Piece& piece = pieces[task / shape.kv_heads];
     attend_piece(kernels, shape, cache, layer, places.subspan(piece.first, piece.n),

@@ -7,6 +7,7 @@
 #include "limbeck/runtime/attention.h"
 #include "limbeck/runtime/cache.h"
 #include "limbeck/runtime/norm.h"
+#include "limbeck/runtime/parallel.h"
 #include "limbeck/runtime/weights.h"
 
 namespace limbeck {
@@ -40,7 +41,9 @@ struct Decoder::Impl {
   // rows <- norm(x) with codes if `layers` need them; then the tap.
   void normed(const Norm& norm, std::span<const Linear* const> layers, Rows& rows);
   void quantized(std::span<const Linear* const> layers, Rows& rows);
-  void each_row(std::size_t n, const std::function<void(std::size_t)>& row) { pool.run(n, row); }
+  void each_row(std::size_t n, const std::function<void(std::size_t)>& row) {
+    run_if_worth(pool, n, n * hidden * 8, row);
+  }
 
   const Model& model;
   const Model::Impl& weights;

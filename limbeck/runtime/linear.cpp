@@ -4,6 +4,7 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/codec/codec.h"
+#include "limbeck/runtime/parallel.h"
 
 namespace limbeck {
 namespace {
@@ -149,11 +150,12 @@ bool needs_codes(std::span<const Linear* const> layers) noexcept {
 void multiply(ThreadPool& pool, const KernelTable& kernels, std::span<const Linear* const> layers,
               const Rows& x, std::span<float* const> out) {
   if (x.n() == 0) return;
-  std::size_t n_tasks = 0;
+  std::size_t n_tasks = 0, work = 0;
   for (const Linear* layer : layers) {
+    work += layer->rows() * layer->columns() * x.n();
     n_tasks += (layer->rows() + rows_of_task(*layer) - 1) / rows_of_task(*layer);
   }
-  pool.run(n_tasks, [&](std::size_t task) {
+  run_if_worth(pool, n_tasks, work, [&](std::size_t task) {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       const Linear& layer = *layers[i];
       const std::size_t grain = rows_of_task(layer), tasks = (layer.rows() + grain - 1) / grain;

@@ -52,7 +52,7 @@ struct Batch {
 struct DecoderOptions {
   std::int64_t context =
       0;  // positions a sequence can hold; 0: the model's. More than the model's: Error{usage}
-  int n_sequences = 1;      // sequences held at once
+  int n_sequences = 1;  // sequences held at once
   // Lets `context` pass the model's own where positions are rotations: some files understate it.
   // Beyond what a model was trained on its answers get worse.
   bool beyond = false;

@@ -100,8 +100,9 @@ at::Tensor TorchDecoder::normalize(const at::Tensor& x, const Norm& n) const {
   return norm(x, n.weight, n.bias, norm_spec_, type_);
 }
 
-at::Tensor TorchDecoder::attend(const Layer& layer, const at::Tensor& x,
+at::Tensor TorchDecoder::attend(std::int64_t index, const at::Tensor& x,
                                 const TokenBatch& batch) const {
+  const Layer& layer = layers_[static_cast<std::size_t>(index)];
   const AttentionSpec& s = layer.attention;
   auto qkv = layer.qkv(x);  // [n, (heads + 2 kv_heads) * head_dim]
   if (layer.q_norm.weight.defined()) {
@@ -113,7 +114,9 @@ at::Tensor TorchDecoder::attend(const Layer& layer, const at::Tensor& x,
                    per_head(qkv.narrow(1, q, kv), layer.k_norm), qkv.narrow(1, q + kv, kv)},
                   1);
   }
-  auto out = layer.attn_output(attention(qkv, batch.packing, layer.rotation, s));
+  const auto heads = attention(qkv, batch.packing, layer.rotation, s);
+  if (on_attention) on_attention(index, heads);
+  auto out = layer.attn_output(heads);
   if (layer.post_attention_norm.weight.defined()) out = normalize(out, layer.post_attention_norm);
   return out;
 }
@@ -145,7 +148,7 @@ at::Tensor TorchDecoder::hidden(const TokenBatch& batch) const {
     const Norm& next =
         i + 1 < a.layers ? layers_[static_cast<std::size_t>(i) + 1].attn_norm : output_norm_;
     const auto before = h;
-    const auto attended = attend(layer, x, batch);
+    const auto attended = attend(i, x, batch);
     if (a.parallel_residual) {
       x = add(attended + feed(i, normalize(h, layer.ffn_norm)), next);
     } else {

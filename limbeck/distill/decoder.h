@@ -34,6 +34,8 @@ class TorchDecoder {
   // Called, if set, with each layer's input and output residual stream [n, hidden] (pruning).
   std::function<void(std::int64_t layer, const at::Tensor& before, const at::Tensor& after)>
       on_layer;
+  // Called, if set, with the heads' outputs [n, heads * head_dim] of each layer (pruning).
+  std::function<void(std::int64_t layer, const at::Tensor& out)> on_attention;
   // Called, if set, with the FFN's inner activations [n, ffn] of each layer (pruning).
   std::function<void(std::int64_t layer, const at::Tensor& inner)> on_ffn;
 
@@ -52,7 +54,7 @@ class TorchDecoder {
     AttentionSpec attention;
   };
 
-  at::Tensor attend(const Layer& layer, const at::Tensor& x, const TokenBatch& batch) const;
+  at::Tensor attend(std::int64_t index, const at::Tensor& x, const TokenBatch& batch) const;
   at::Tensor feed(std::int64_t index, const at::Tensor& x) const;
   at::Tensor normalize(const at::Tensor& x, const Norm& norm) const;
   void extend_rotations(std::int64_t length) const;

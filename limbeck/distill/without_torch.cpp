@@ -1,5 +1,6 @@
 // The trainer of a build without libtorch: every function says so.
 #include "limbeck/base/error.h"
+#include "limbeck/distill/prune.h"
 #include "limbeck/distill/trainer.h"
 
 namespace limbeck::distill {
@@ -27,6 +28,11 @@ double mean_loss(const std::filesystem::path&, std::span<const TrainRow>, int) {
 
 double matmul_flops(int) { no_torch(); }
 double training_speed(const Architecture&, const TrainOptions&) { no_torch(); }
+
+CutReport cut_student(const std::filesystem::path&, std::span<const TrainRow>, const CutShape&,
+                      const CutOptions&, const std::filesystem::path&) {
+  no_torch();
+}
 
 bool can_train() noexcept { return false; }
 

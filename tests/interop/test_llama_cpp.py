@@ -2,8 +2,7 @@
 tokens and the same perplexity (within 0.5 %) as transformers on unquantized files, and as Limbeck's own
 runtime on quantized ones.
 
-    test_llama_cpp.py LIMBECK [family ...]     exit code 77: skipped
-
+LIMBECK names the program; `-k qwen2` runs one family.
 LIMBECK_NODE_LLAMA names a folder where `npm install node-llama-cpp` was done.
 """
 import json
@@ -12,24 +11,20 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
 
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+import tiny_models  # noqa: E402
+
 NODE = os.environ.get("LIMBECK_NODE_LLAMA", "")
 if not shutil.which("node") or not (pathlib.Path(NODE) / "node_modules/node-llama-cpp").is_dir():
-    print("skipped: LIMBECK_NODE_LLAMA names no folder with node-llama-cpp")
-    sys.exit(77)
-try:
-    import torch
-
-    import tiny_models
-except ImportError as error:
-    print(f"skipped: {error}")
-    sys.exit(77)
-
-LIMBECK = sys.argv[1]
-CHOSEN = sys.argv[2:] or list(tiny_models.FAMILIES)
+    pytest.skip("LIMBECK_NODE_LLAMA names no folder with node-llama-cpp", allow_module_level=True)
+LIMBECK = os.environ["LIMBECK"]
 ORACLE = pathlib.Path(__file__).with_name("llama_oracle.mjs")
 
 
@@ -103,8 +98,5 @@ def add(name):
     setattr(LlamaCpp, f"test_{name}", lambda self: self.check_family(name))
 
 
-for family in CHOSEN:
+for family in tiny_models.FAMILIES:
     add(family)
-
-if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1])

@@ -6,6 +6,7 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/base/yaml.h"
 #include "limbeck/cli/arguments.h"
+#include "limbeck/distill/train_options.h"
 #include "limbeck/pipeline/distill_task.h"
 #include "limbeck/pipeline/run_folder.h"
 
@@ -74,7 +75,7 @@ int run_distill(int argc, char** argv) {
   if (!config.empty()) {
     const Json json = read_yaml_file(config);
     Fields fields(json, config);
-    training.options = pipeline::read_train_options(fields, training.options);
+    training.options = distill::read_train_options(fields, training.options);
     fields.refuse_unknown();
   }
   training.start = parse_student(student);

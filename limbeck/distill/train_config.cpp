@@ -111,54 +111,6 @@ std::vector<DataSource> read_sources(const Json& json, const std::string& where,
 
 }  // namespace
 
-Loss parse_loss(std::string_view name, std::string_view where) {
-  static constexpr std::pair<std::string_view, Loss> kNames[] = {
-      {"forward_kl", Loss::forward_kl},
-      {"reverse_kl", Loss::reverse_kl},
-      {"jsd", Loss::jsd},
-      {"skew_kl", Loss::skew_kl},
-      {"skew_reverse_kl", Loss::skew_reverse_kl}};
-  std::vector<std::string> known;
-  for (const auto& [known_name, loss] : kNames) {
-    if (known_name == name) return loss;
-    known.emplace_back(known_name);
-  }
-  const auto near = nearest(name, known);
-  fail_try(ErrorKind::usage,
-           near.empty() ? "use forward_kl" : fmt::format("did you mean '{}'?", near),
-           "{}: loss is '{}', known are {}", where, name, fmt::join(known, ", "));
-}
-
-TrainOptions read_train_options(Fields& f) {
-  TrainOptions o;
-  o.loss = parse_loss(f.text("loss", "forward_kl"), f.where());
-  o.jsd_beta = f.number("jsd_beta", o.jsd_beta, 0, 1);
-  o.skew_alpha = f.number("skew_alpha", o.skew_alpha, 0, 1);
-  o.soft_weight = f.number("soft_weight", o.soft_weight, 0, 1);
-  o.temperature = f.number("temperature", o.temperature, 1e-3, 100);
-  o.epochs = f.number("epochs", o.epochs, 1e-6, 1e6);
-  o.max_steps = f.integer("max_steps", o.max_steps, 0, kMost);
-  o.batch_tokens = f.integer("batch_tokens", o.batch_tokens, 1, kMost);
-  o.micro_tokens = f.integer("micro_tokens", o.micro_tokens, 1, kMost);
-  o.learning_rate = f.number("learning_rate", o.learning_rate, 0, 10);
-  o.final_learning_rate_ratio =
-      f.number("final_learning_rate_ratio", o.final_learning_rate_ratio, 0, 1);
-  o.weight_decay = f.number("weight_decay", o.weight_decay, 0, 10);
-  o.beta1 = f.number("beta1", o.beta1, 0, 1);
-  o.beta2 = f.number("beta2", o.beta2, 0, 1);
-  o.epsilon = f.number("epsilon", o.epsilon, 0, 1);
-  o.clip_norm = f.number("clip_norm", o.clip_norm, 0);
-  o.warmup = f.number("warmup", o.warmup, 0, 1);
-  o.schedule = f.text("schedule", o.schedule);
-  o.bf16 = f.flag("bf16", o.bf16);
-  o.device = f.text("device", o.device);
-  o.checkpoint_seconds = f.number("checkpoint_seconds", o.checkpoint_seconds, 0);
-  o.evaluations = f.integer("evaluations", o.evaluations, 0, kMost);
-  o.patience = small(f.integer("patience", o.patience, 0, 1 << 20));
-  o.save = f.text("save", o.save);
-  return o;
-}
-
 TrainConfig read_train_config(const fs::path& path) {
   const Json json = read_yaml_file(path.string());
   const fs::path folder = path.parent_path();

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "limbeck/base/fields.h"
-#include "limbeck/distill/trainer.h"
+#include "limbeck/distill/train_options.h"
 #include "limbeck/text/bpe_trainer.h"
 
 namespace limbeck::distill {
@@ -41,9 +41,5 @@ struct TrainConfig {
 // {share} train: {epochs, learning_rate, ...} (the fields of TrainOptions); output, seed, threads
 // Throws Error{usage} naming file and field.
 TrainConfig read_train_config(const std::filesystem::path& path);
-
-// The options under `train:` of any configuration: trainer fields by their names.
-TrainOptions read_train_options(Fields& fields);
-Loss parse_loss(std::string_view name, std::string_view where);  // "forward_kl", "jsd", ...
 
 }  // namespace limbeck::distill

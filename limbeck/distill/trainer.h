@@ -66,7 +66,7 @@ struct TrainOptions {
   // best.
   std::span<const TrainRow> dev_rows;
   // result
-  std::string save = "f32";  // f32 | bf16 | f16: type of the weights written
+  std::string save = "bf16";  // f32 | bf16 | f16: type of the weights written
 };
 
 // The task metric of the model as it is now (a Hugging Face folder written for the purpose); higher

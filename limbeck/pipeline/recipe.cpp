@@ -42,7 +42,7 @@ class RecipeReader {
     if (const Json* distill = top.find("distill")) {
       Fields fields(*distill, where("distill"));
       recipe.control = fields.flag("control", false);
-      recipe.distill = read_train_options(fields, recipe.distill);
+      recipe.distill = distill::read_train_options(fields, recipe.distill);
       fields.refuse_unknown();
     }
     if (const Json* steps = top.find("quantize")) read_quantize(*steps, recipe);
@@ -104,7 +104,7 @@ class RecipeReader {
     training.style = prompt_style(fields.text("prompt", "bare"));
     distill::TrainOptions defaults;
     defaults.epochs = 10;
-    training.train = read_train_options(fields, defaults);
+    training.train = distill::read_train_options(fields, defaults);
     fields.refuse_unknown();
     return training;
   }
@@ -167,7 +167,7 @@ class RecipeReader {
                           {"tokenizer", training->tokenizer.string()},
                           {"vocab_size", training->vocab_size},
                           {"prompt", name(training->style)},
-                          {"options", to_json(training->train)}};
+                          {"options", distill::to_json(training->train)}};
     }
     Json quantize = Json::array(), tasks = Json::array(), texts = Json::array();
     for (const QuantizeStep& step : recipe.quantize)
@@ -187,7 +187,7 @@ class RecipeReader {
               {"limit", recipe.label_limit},
               {"dev", recipe.dev_fraction}}},
             {"student", describe_start(recipe.student)},
-            {"distill", to_json(recipe.distill)},
+            {"distill", distill::to_json(recipe.distill)},
             {"control", recipe.control},
             {"quantize", quantize},
             {"compare", {{"tasks", tasks}, {"texts", texts}, {"limit", recipe.compare_limit}}}};

@@ -10,7 +10,7 @@
 
 #include "limbeck/base/fields.h"
 #include "limbeck/base/json.h"
-#include "limbeck/distill/trainer.h"
+#include "limbeck/distill/train_options.h"
 #include "limbeck/task/task.h"
 #include "limbeck/teacher/teacher.h"
 
@@ -71,9 +71,5 @@ Recipe read_recipe(const std::filesystem::path& path);
 // {"hidden": 64, "layers": 3, "heads": 4, ...} -> a Llama shape. Missing kv_heads = heads, head_dim
 // = hidden / heads, ffn = 8/3 hidden rounded up to 32. Throws Error{usage}.
 Architecture read_shape(const Json& json, const std::string& where);
-
-// The keys of TrainOptions; `defaults` for those absent.
-distill::TrainOptions read_train_options(Fields& fields, distill::TrainOptions defaults);
-Json to_json(const distill::TrainOptions& options);
 
 }  // namespace limbeck::pipeline

@@ -1,0 +1,24 @@
+#include "limbeck/distill/train_options.h"
+
+#include <gtest/gtest.h>
+
+namespace limbeck::distill {
+namespace {
+
+TEST(TrainOptions, SurviveTheirRecord) {
+  TrainOptions options;
+  options.loss = Loss::skew_kl;
+  options.learning_rate = 0.25;
+  options.epochs = 7;
+  Json json = to_json(options);
+  json.erase("seed");
+  Fields fields(json, "test");
+  const TrainOptions read_back = read_train_options(fields, {});
+  fields.refuse_unknown();
+  EXPECT_EQ(to_json(read_back).at("loss"), "skew_kl");
+  EXPECT_EQ(read_back.learning_rate, 0.25);
+  EXPECT_EQ(read_back.epochs, 7);
+}
+
+}  // namespace
+}  // namespace limbeck::distill

@@ -57,7 +57,8 @@ int run_train(int argc, char** argv) {
   }
   options.checkpoint_folder = config.output.string() + ".checkpoints";
   options.metrics_file = config.output.string() + ".metrics.jsonl";
-  const Json manifest = {{"training", {{"config", config.origin.filename().string()}}}};
+  Json manifest = {{"training", {{"config", config.origin.filename().string()}}}};
+  if (!config.prompt.empty()) manifest["prompt"] = config.prompt;
   const TrainResult result = distill::train(config.start, prepared.tokenizer, prepared.rows,
                                             options, {}, config.output, manifest);
   say(fmt::format(

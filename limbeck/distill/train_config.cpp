@@ -159,6 +159,12 @@ TrainConfig read_train_config(const fs::path& path) {
     config.options = read_train_options(inner);
     inner.refuse_unknown();
   }
+  config.prompt = fields.text("prompt");
+  if (!config.prompt.empty() && config.prompt != "full" && config.prompt != "instruction" &&
+      config.prompt != "bare") {
+    fail(ErrorKind::usage, "{}: prompt: '{}' is none of full, instruction, bare", where,
+         config.prompt);
+  }
   config.options.seed = static_cast<std::uint64_t>(fields.integer("seed", 1, 0));
   fields.refuse_unknown();
   return config;

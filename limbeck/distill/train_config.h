@@ -29,6 +29,8 @@ struct TrainConfig {
   std::filesystem::path tokenizer;                 // or a model's; empty with `start`: its own
   Start start;
   std::vector<DataSource> data, dev;
+  std::string
+      prompt;  // how the rows ask (full, instruction, bare): kept in the manifest; may be empty
   double dev_share = 0;  // of the rows of `data`, where `dev` is empty
   TrainOptions options;
 };
@@ -38,7 +40,7 @@ struct TrainConfig {
 // context, rope_theta,
 //   norm_epsilon, tied}
 // data: [FILE | {file, weight, train_on: answers|all, separator, max_rows}], dev: the same |
-// {share} train: {epochs, learning_rate, ...} (the fields of TrainOptions); output, seed, threads
+// {share} train: {epochs, learning_rate, ...} (the fields of TrainOptions); output, seed, prompt
 // Throws Error{usage} naming file and field.
 TrainConfig read_train_config(const std::filesystem::path& path);
 

@@ -71,6 +71,7 @@ class Trainer : public testing::Test {
     options.micro_tokens = 90;
     options.learning_rate = 1e-2;
     options.epochs = 3;
+    options.save = "f32";  // what is written is what was evaluated, to the last bit
   }
   ~Trainer() override { fs::remove_all(folder); }
 

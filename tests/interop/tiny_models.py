@@ -32,12 +32,13 @@ FAMILIES = {
     "gemma3": ("gemma3_text", SMALL | dict(head_dim=32, sliding_window=16, num_hidden_layers=7,
                                            query_pre_attn_scalar=32)),
     "phi": ("phi3", SMALL | dict(sliding_window=None, tie_word_embeddings=False)),
+    # llama.cpp rounds its context up to 256 and takes the long factors beyond the original length.
     "phi_longrope": ("phi3", SMALL | dict(
-        sliding_window=None, max_position_embeddings=256, original_max_position_embeddings=128,
+        sliding_window=None, max_position_embeddings=512, original_max_position_embeddings=256,
         rope_parameters=dict(rope_type="longrope", rope_theta=10000.0, factor=2.0,
                              short_factor=[1.0 + 0.1 * i for i in range(8)],
                              long_factor=[1.0 + 0.5 * i for i in range(8)],
-                             original_max_position_embeddings=128))),
+                             original_max_position_embeddings=256))),
     "gpt2": ("gpt2", dict(n_embd=64, n_layer=3, n_head=4, n_positions=128)),
     "gpt_neox": ("gpt_neox", dict(hidden_size=64, intermediate_size=128, num_hidden_layers=3,
                                   num_attention_heads=4, max_position_embeddings=128,

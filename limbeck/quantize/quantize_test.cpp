@@ -1,0 +1,258 @@
+#include "limbeck/quantize/quantize.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <thread>
+
+#include "limbeck/base/atomic_file.h"
+#include "limbeck/base/error.h"
+#include "limbeck/base/progress.h"
+#include "limbeck/base/random.h"
+#include "limbeck/base/sha256.h"
+#include "limbeck/codec/codec.h"
+#include "limbeck/quantize/divergence.h"
+
+namespace limbeck {
+namespace {
+
+namespace fs = std::filesystem;
+
+Architecture small_llama(std::int64_t hidden, std::int64_t layers) {
+  Architecture a;
+  a.rope_style = RopeStyle::interleaved;
+  a.vocab_size = 300;
+  a.context_length = 64;
+  a.hidden = hidden;
+  a.layers = layers;
+  a.heads = a.kv_heads = 4;
+  a.head_dim = a.rope_dim = hidden / 4;
+  a.ffn = 2 * hidden;
+  a.attention_scale = 1 / std::sqrt(static_cast<double>(a.head_dim));
+  return a;
+}
+
+// A file of random weights; `spoil` may change each tensor's values.
+void write_random_model(
+    const fs::path& path, const Architecture& a,
+    const std::function<void(const std::string&, std::vector<float>&)>& spoil =
+        [](const std::string&, std::vector<float>&) {}) {
+  std::vector<NamedTensor> tensors;
+  std::uint64_t seed = 0;
+  for (const TensorSpec& spec : tensor_specs(a)) {
+    std::size_t n = 1;
+    for (const std::int64_t size : spec.shape) n *= static_cast<std::size_t>(size);
+    Random random(++seed);
+    std::vector<float> values(n);
+    for (float& value : values) value = static_cast<float>(0.02 * random.normal());
+    spoil(spec.name, values);
+    tensors.push_back({spec.name, TensorType::f32, spec.shape, [values] {
+                         const auto bytes = std::as_bytes(std::span(values));
+                         return std::vector<std::byte>(bytes.begin(), bytes.end());
+                       }});
+  }
+  write_gguf_model(path, a, nullptr, tensors);
+}
+
+class Quantize : public testing::Test {
+ protected:
+  void SetUp() override {
+    set_verbosity(Verbosity::quiet);
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = fs::path(testing::TempDir()) / (std::string("quantize-run-") + test->name());
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    model_ = folder_ / "model.gguf";
+    output_ = folder_ / "out.gguf";
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  QuantizeResult run(const QuantizeOptions& options, int threads = 2) {
+    ThreadPool pool(threads);
+    return quantize_model(Checkpoint::open(model_), output_, options, pool);
+  }
+  fs::path folder_, model_, output_;
+};
+
+QuantizeOptions rtn(std::string type) {
+  QuantizeOptions options;
+  options.type = std::move(type);
+  return options;
+}
+
+TEST_F(Quantize, WritesTheRoundedRowsWithTheirErrorsAndAManifest) {
+  write_random_model(model_, small_llama(256, 2));
+  const QuantizeResult result = run(rtn("q4_k_s"));
+  const Checkpoint before = Checkpoint::open(model_), after = Checkpoint::open(output_);
+  EXPECT_EQ(after.at("blk.1.attn_k.weight").type, TensorType::q4_k);
+  EXPECT_EQ(after.at("output.weight").type, TensorType::q6_k);
+  EXPECT_EQ(after.at("blk.1.attn_norm.weight").type, TensorType::f32);
+  const std::vector<float> w = before.floats("blk.1.ffn_up.weight");
+  std::vector<std::byte> row(row_bytes(TensorType::q4_k, 256));
+  encode_row(TensorType::q4_k, std::span(w).subspan(5 * 256, 256), row);
+  const Weight stored = after.at("blk.1.ffn_up.weight");
+  EXPECT_TRUE(std::ranges::equal(row, stored.bytes.subspan(5 * row.size(), row.size())));
+
+  EXPECT_EQ(result.bytes, fs::file_size(output_));
+  const Json& quantization = after.manifest().at("quantization");
+  EXPECT_EQ(quantization.at("type"), "q4_k_s");
+  EXPECT_EQ(quantization.at("tensors").size(), result.tensors.size());
+  EXPECT_EQ(read_json_file(output_.string() + ".json"), after.manifest());
+  for (const QuantizedTensor& tensor : result.tensors) {
+    EXPECT_LT(tensor.relative_error, 0.01) << tensor.name;
+    EXPECT_EQ(tensor.relative_error > 0, is_quantized(tensor.type)) << tensor.name;
+  }
+  EXPECT_FALSE(fs::exists(output_.string() + ".parts"));
+}
+
+TEST_F(Quantize, GivesTheSameFileForEveryNumberOfThreads) {
+  write_random_model(model_, small_llama(256, 2));
+  run(rtn("q3_k_m"), 1);
+  const std::string one = sha256_file(output_);
+  run(rtn("q3_k_m"), 3);
+  EXPECT_EQ(sha256_file(output_), one);
+}
+
+TEST_F(Quantize, NamesTensorRowAndColumnOfANaNAndLeavesNoFile) {
+  const auto spoil = [](const std::string& name, std::vector<float>& values) {
+    if (name == "blk.0.ffn_up.weight") {
+      values[3 * 256 + 9] = std::numeric_limits<float>::quiet_NaN();
+    }
+  };
+  write_random_model(model_, small_llama(256, 1), spoil);
+  try {
+    run(rtn("q4_k_m"));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::numeric);
+    EXPECT_STREQ(error.what(), "tensor 'blk.0.ffn_up.weight' has a NaN in row 3, column 9");
+    EXPECT_FALSE(error.remedy().empty());
+  }
+  EXPECT_FALSE(fs::exists(output_));
+  QuantizeOptions options = rtn("q4_k_m");
+  options.on_nan = "zero";
+  run(options);
+  for (const float value : Checkpoint::open(output_).floats("blk.0.ffn_up.weight")) {
+    ASSERT_TRUE(std::isfinite(value));
+  }
+}
+
+TEST_F(Quantize, RefusesWrongOptions) {
+  write_random_model(model_, small_llama(256, 1));
+  EXPECT_THROW(run(rtn("q4_kk")), Error);
+  QuantizeOptions options = rtn("q4_0");
+  options.on_nan = "maybe";
+  EXPECT_THROW(run(options), Error);
+  options = rtn("q4_0");
+  options.method = QuantizeMethod::gptq;
+  EXPECT_THROW(run(options), Error);
+}
+
+// A run killed at any moment leaves nothing under the final name; the same command goes on and
+// makes the same file.
+TEST_F(Quantize, GoesOnAfterKill) {
+  write_random_model(model_, small_llama(256, 3));
+  run(rtn("q2_k"), 1);
+  const std::string whole = sha256_file(output_);
+  fs::remove(output_);
+
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      run(rtn("q2_k"), 1);
+    } catch (...) {
+    }
+    _exit(0);
+  }
+  const fs::path parts = output_.string() + ".parts";
+  for (int i = 0; i < 6000 && !fs::exists(parts / "4.json"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  ASSERT_TRUE(fs::exists(parts / "4.json"));
+  ASSERT_FALSE(fs::exists(output_));
+  run(rtn("q2_k"), 2);
+  EXPECT_EQ(sha256_file(output_), whole);
+  EXPECT_FALSE(fs::exists(parts));
+}
+
+// --- with real weights and text ---
+
+fs::path test_data() {
+  const char* set = std::getenv("LIMBECK_TEST_DATA");
+  return set ? fs::path(set) : fs::path(LIMBECK_SOURCE_DIR) / "../shared/data";
+}
+
+class Calibrated : public Quantize {
+ protected:
+  void SetUp() override {
+    Quantize::SetUp();
+    model_ = test_data() / "models/TinyStories-656K";
+    const fs::path stories = test_data() / "text/TinyStories-sample/tinystories_sample.txt";
+    if (!fs::exists(model_) || !fs::exists(stories)) {
+      GTEST_SKIP() << "needs TinyStories-656K and its text in " << test_data();
+    }
+    const std::string text = read_file(stories, 1u << 26);
+    options_.type = "q4_0";
+    options_.calibration_texts = {text.substr(0, 200000)};
+    options_.calibration.max_tokens = 8192;
+    held_out_ = text.substr(text.size() - 100000);
+  }
+
+  double kl() {
+    ThreadPool pool(2);
+    const Checkpoint a = Checkpoint::open(model_), b = Checkpoint::open(output_);
+    CalibrationOptions few;
+    few.max_tokens = 2048;
+    const auto text = tokenize_calibration(std::span(&held_out_, 1), a.tokenizer(), 512, few);
+    return divergence(Model(a), Model(b), text.sequences, pool).mean_kl;
+  }
+  QuantizeOptions options_;
+  std::string held_out_;
+};
+
+TEST_F(Calibrated, ErrorFeedbackBeatsImportanceBeatsNothing) {
+  run(options_);
+  const double plain = kl();
+  options_.method = QuantizeMethod::imatrix;
+  run(options_);
+  const double weighted = kl();
+  options_.method = QuantizeMethod::gptq;
+  run(options_);
+  const double solved = kl();
+  EXPECT_LT(weighted, plain);
+  EXPECT_LT(solved, 0.7 * weighted);
+  const Json manifest = Checkpoint::open(output_).manifest().at("quantization");
+  EXPECT_EQ(manifest.at("calibration").at("tokens"), 8192);
+  EXPECT_EQ(manifest.at("tensors").at(2).at("method"), "gptq");
+}
+
+TEST_F(Calibrated, GivesTheSameFileForEveryNumberOfThreads) {
+  options_.method = QuantizeMethod::gptq;
+  options_.calibration.max_tokens = 2048;
+  run(options_, 1);
+  const std::string one = sha256_file(output_);
+  run(options_, 3);
+  EXPECT_EQ(sha256_file(output_), one);
+}
+
+TEST_F(Calibrated, SaysHowMuchTextIsNeeded) {
+  options_.method = QuantizeMethod::gptq;
+  options_.calibration_texts = {"Too short."};
+  try {
+    run(options_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    EXPECT_NE(std::string(error.what()).find("at least 512 are needed"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace limbeck

@@ -20,8 +20,8 @@ namespace {
 constexpr std::uint64_t kCalibrationLimit = 256u << 20;  // bytes of one text
 
 struct Flags {
-  std::string model, output, method, importance;
-  std::vector<std::string> calibration;
+  std::string model, output, method, importance, save_importance, size, max_memory;
+  std::vector<std::string> calibration, guard;
 };
 
 QuantizeMethod method_of(const Flags& flags) {
@@ -29,12 +29,9 @@ QuantizeMethod method_of(const Flags& flags) {
   if (flags.method.empty()) {
     return text ? QuantizeMethod::gptq : file ? QuantizeMethod::imatrix : QuantizeMethod::rtn;
   }
-  if (flags.method == "rtn") return QuantizeMethod::rtn;
-  if (flags.method == "imatrix" && (text || file)) return QuantizeMethod::imatrix;
-  if (flags.method == "gptq" && text) return QuantizeMethod::gptq;
-  if (flags.method != "imatrix" && flags.method != "gptq") {
-    fail(ErrorKind::usage, "--method is '{}', expected rtn, imatrix or gptq", flags.method);
-  }
+  const QuantizeMethod method = quantize_method(flags.method);
+  if (method == QuantizeMethod::rtn) return method;
+  if (text || (file && method == QuantizeMethod::imatrix)) return method;
   fail_try(ErrorKind::usage, "--calibration FILE", "--method {} needs calibration text",
            flags.method);
 }
@@ -59,6 +56,8 @@ Json to_json(const QuantizeResult& result) {
               {"bits_per_weight", result.bits_per_weight},
               {"seconds", result.seconds},
               {"peak_bytes", result.peak_bytes},
+              {"method", result.method},
+              {"notes", result.notes},
               {"tensors", tensors}};
 }
 
@@ -86,16 +85,32 @@ int run_quantize(int argc, char** argv) {
   app.add_option("--method", flags.method,
                  "rtn, imatrix or gptq; default: gptq with --calibration, else imatrix with "
                  "--importance, else rtn");
+  auto* bpw = app.add_option("--bpw", options.bits_per_weight,
+                             "Instead of --type: bits per weight, types chosen per tensor");
+  app.add_option("--size", flags.size, "Instead of --type: bytes of the file, as 300MB")
+      ->excludes(bpw);
   app.add_option("--calibration", flags.calibration, "Text files like what the model will read");
+  app.add_option("--calibration-tokens", options.calibration.max_tokens,
+                 "Tokens taken of them, evenly")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--guard", flags.guard, "Text of another kind that must not get worse");
   app.add_option("--importance", flags.importance, "An importance file (imatrix GGUF)");
+  app.add_option("--save-importance", flags.save_importance, "Keep the importance found");
+  app.add_option("--max-memory", flags.max_memory, "Ceiling for the solver's moments, as 2GB");
   app.add_option("--on-nan", options.on_nan, "NaN or infinite weights: fail, or zero them");
   arguments.add_json();
   if (!arguments.parse(argc, argv)) return 0;
 
   options.method = method_of(flags);
   options.importance_file = flags.importance;
+  options.save_importance = flags.save_importance;
+  if (!flags.size.empty()) options.size = parse_bytes(flags.size, "--size");
+  if (!flags.max_memory.empty()) options.max_memory = parse_bytes(flags.max_memory, "--max-memory");
   for (const std::string& path : flags.calibration) {
     options.calibration_texts.push_back(read_file(path, kCalibrationLimit));
+  }
+  for (const std::string& path : flags.guard) {
+    options.guard_texts.push_back(read_file(path, kCalibrationLimit));
   }
   const Checkpoint checkpoint = Checkpoint::open(flags.model);
   ThreadPool pool(arguments.common().threads);

@@ -6,7 +6,6 @@
 
 #include "limbeck/base/atomic_file.h"
 #include "limbeck/base/error.h"
-#include "limbeck/base/mapped_file.h"
 
 namespace limbeck {
 namespace fs = std::filesystem;
@@ -61,9 +60,11 @@ void Journal::store(std::size_t index, std::span<const std::byte> bytes, const J
 }
 
 std::vector<std::byte> Journal::bytes(std::size_t index) const {
-  const MappedFile file(part(index, "bin"));
+  const MappedFile file = map(index);
   return {file.bytes().begin(), file.bytes().end()};
 }
+
+MappedFile Journal::map(std::size_t index) const { return MappedFile(part(index, "bin")); }
 
 void Journal::remove() {
   std::error_code error;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "limbeck/base/json.h"
+#include "limbeck/base/mapped_file.h"
 
 namespace limbeck {
 
@@ -24,6 +25,7 @@ class Journal {
   std::optional<Json> find(std::size_t index) const;
   void store(std::size_t index, std::span<const std::byte> bytes, const Json& facts);
   std::vector<std::byte> bytes(std::size_t index) const;
+  MappedFile map(std::size_t index) const;
   // Removes the folder: the output is whole.
   void remove();
 

@@ -34,6 +34,12 @@ struct QuantizeOptions {
   CalibrationOptions calibration;
   std::filesystem::path importance_file;  // an imatrix GGUF; may be empty
   std::filesystem::path save_importance;  // where to keep the importance found; may be empty
+  // Texts of another kind than the calibration's, for the guard: error feedback that does worse
+  // there than importance rounding is not used. Part of the calibration text serves in any case.
+  std::vector<std::string> guard_texts;
+  // At most one of the two: types are then chosen per tensor, and `type` is not looked at.
+  double bits_per_weight = 0;  // of all tensors together; 0: by type
+  std::uint64_t size = 0;      // bytes of the file, never exceeded; 0: by type
   GptqOptions gptq;
   std::uint64_t max_memory = 0;  // bytes; 0: no ceiling
   std::string on_nan = "fail";   // fail | zero
@@ -51,6 +57,8 @@ struct QuantizedTensor {
 struct QuantizeResult {
   std::uint64_t bytes = 0, peak_bytes = 0;
   double bits_per_weight = 0, seconds = 0;
+  std::string method;              // "rtn", ...: what was used in the end
+  std::vector<std::string> notes;  // what the user should know: fallbacks, comparisons
   std::vector<QuantizedTensor> tensors;
 };
 

@@ -4,18 +4,31 @@
 
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/progress.h"
-#include "limbeck/quantize/mixes.h"
 
 namespace limbeck {
 
-StatisticsSource::StatisticsSource(const Checkpoint& checkpoint, const CalibrationText& text,
-                                   std::vector<std::pair<std::string, std::int64_t>> inputs,
-                                   const Options& options, ThreadPool& pool)
-    : checkpoint_(checkpoint),
-      text_(text),
-      inputs_(std::move(inputs)),
-      options_(options),
-      pool_(pool) {}
+std::string input_of(const Architecture& architecture, std::string_view name) {
+  const bool no_gate = !architecture.gated_ffn && role_of(name).role == Role::ffn_up;
+  return no_gate ? std::string(name) : input_name(name);
+}
+
+bool has_input(const Architecture& architecture, const PlannedTensor& tensor) {
+  const bool looked_up =
+      role_of(tensor.name).role == Role::embedding && !architecture.tied_embeddings;
+  return tensor.matrix && !looked_up;
+}
+
+StatisticsSource::StatisticsSource(const Checkpoint& checkpoint, const TokenSequences& sequences,
+                                   const Plan& plan, const Options& options, ThreadPool& pool)
+    : checkpoint_(checkpoint), sequences_(sequences), options_(options), pool_(pool) {
+  for (const PlannedTensor& tensor : plan) {
+    if (!has_input(checkpoint.architecture(), tensor)) continue;
+    std::string input = input_of(checkpoint.architecture(), tensor.name);
+    const bool known =
+        std::ranges::any_of(inputs_, [&](const auto& row) { return row.first == input; });
+    if (!known) inputs_.emplace_back(std::move(input), tensor.columns);
+  }
+}
 
 void StatisticsSource::gather(std::size_t first) {
   std::set<std::string, std::less<>> names;
@@ -31,15 +44,11 @@ void StatisticsSource::gather(std::size_t first) {
   }
   held_.clear();
   const Model model(checkpoint_);
-  Progress progress("calibrate", text_.sequences.size(), "sequences");
-  InputStatistics found =
-      gather_statistics(model, text_.sequences, names, pool_, [&](std::size_t done) {
-        stop_if_interrupted("run the same command again");
-        progress.update(done);
-      });
-  held_ = std::move(found.hessians);
-  if (!has_importance_) importance_ = std::move(found.importance);
-  has_importance_ = true;
+  Progress progress("calibrate", sequences_.size(), "sequences");
+  held_ = gather_statistics(model, sequences_, names, pool_, [&](std::size_t done) {
+            stop_if_interrupted("run the same command again");
+            progress.update(done);
+          }).hessians;
 }
 
 const Hessian* StatisticsSource::find(const std::string& input) {
@@ -51,11 +60,6 @@ const Hessian* StatisticsSource::find(const std::string& input) {
     held = held_.find(input);
   }
   return held == held_.end() ? nullptr : &held->second;
-}
-
-const Importance& StatisticsSource::importance() {
-  if (!has_importance_) gather(inputs_.size());
-  return importance_;
 }
 
 }  // namespace limbeck

@@ -7,42 +7,42 @@
 #include <vector>
 
 #include "limbeck/quantize/calibration.h"
+#include "limbeck/quantize/plan.h"
 
 namespace limbeck {
+
+// The name under which a matrix's input is known to the forward pass: as input_name, but a model
+// without a gate knows its FFN's input as ffn_up.
+std::string input_of(const Architecture& architecture, std::string_view name);
+// Whether the matrix is multiplied with an input at all: an untied embedding is only looked up.
+bool has_input(const Architecture& architecture, const PlannedTensor& tensor);
 
 class StatisticsSource {
  public:
   struct Options {
     std::uint64_t memory_bytes = std::uint64_t{1} << 30;  // for second moments held at once
-    // Inputs as the layers before, already rounded, make them, gathered layer by layer: closer to
+    // Layer by layer, each with the inputs that the layers before, already rounded, make: closer to
     // what the file will compute, at a forward pass a layer.
     bool sequential = false;
   };
 
-  // `inputs`: (name, columns) of the inputs that will be asked for, in that order, each once.
-  // Everything referred to must outlive this.
-  StatisticsSource(const Checkpoint& checkpoint, const CalibrationText& text,
-                   std::vector<std::pair<std::string, std::int64_t>> inputs, const Options& options,
-                   ThreadPool& pool);
+  // For the inputs of `plan`'s matrices, in its order. Everything referred to must outlive this.
+  StatisticsSource(const Checkpoint& checkpoint, const TokenSequences& sequences, const Plan& plan,
+                   const Options& options, ThreadPool& pool);
 
-  // Second moments of an input (input_name), gathered now with those that follow if need be; what
-  // came before is forgotten. nullptr if the model gives no such input.
+  // Second moments of an input, gathered now with those that follow if need be; what came before is
+  // forgotten. nullptr if it is the input of no matrix.
   const Hessian* find(const std::string& input);
-
-  // Importance of all layers; gathered now if no pass has been made.
-  const Importance& importance();
 
  private:
   void gather(std::size_t first);
 
   const Checkpoint& checkpoint_;
-  const CalibrationText& text_;
-  std::vector<std::pair<std::string, std::int64_t>> inputs_;
+  const TokenSequences& sequences_;
+  std::vector<std::pair<std::string, std::int64_t>> inputs_;  // name, columns
   Options options_;
   ThreadPool& pool_;
   std::map<std::string, Hessian, std::less<>> held_;
-  Importance importance_;
-  bool has_importance_ = false;
 };
 
 }  // namespace limbeck

@@ -1,0 +1,131 @@
+#include "limbeck/quantize/variant.h"
+
+#include "limbeck/base/error.h"
+#include "limbeck/base/interrupt.h"
+#include "limbeck/base/progress.h"
+#include "limbeck/base/version.h"
+#include "limbeck/quantize/solve_tensor.h"
+
+namespace limbeck {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::uint64_t source_bytes(const Checkpoint& checkpoint, const Plan& plan) {
+  std::uint64_t bytes = 0;
+  for (const PlannedTensor& tensor : plan) bytes += checkpoint.at(tensor.name).bytes.size();
+  return bytes;
+}
+
+OnNan on_nan_of(const std::string& text) {
+  if (text == "fail") return OnNan::fail;
+  if (text == "zero") return OnNan::zero;
+  fail(ErrorKind::usage, "--on-nan is '{}', expected fail or zero", text);
+}
+
+}  // namespace
+
+Variant::Variant(const Checkpoint& original, Plan plan, QuantizeMethod method,
+                 const CalibrationData& calibration, const QuantizeOptions& options,
+                 fs::path folder, ThreadPool& pool)
+    : original_(original),
+      rounded_(Checkpoint::open(original.path())),
+      plan_(std::move(plan)),
+      method_(method),
+      calibration_(calibration),
+      options_(options),
+      on_nan_(on_nan_of(options.on_nan)),
+      journal_(std::move(folder), job()),
+      pool_(pool) {
+  if (method != QuantizeMethod::gptq) return;
+  StatisticsSource::Options how;
+  how.sequential = options.gptq.sequential;
+  if (options.max_memory > 0) how.memory_bytes = options.max_memory / 4;
+  source_ = std::make_unique<StatisticsSource>(rounded_, calibration.sequences, plan_, how, pool);
+}
+
+// What identifies the parts: the same job gives the same bytes.
+std::string Variant::job() const {
+  const GptqOptions& gptq = options_.gptq;
+  Json job;
+  job["limbeck"] = version();
+  job["model"] = fs::absolute(original_.path()).lexically_normal().string();
+  job["model_bytes"] = original_.file_bytes();
+  job["model_time"] = fs::last_write_time(original_.path()).time_since_epoch().count();
+  job["method"] = name(method_);
+  job["on_nan"] = options_.on_nan;
+  job["gptq"] = {
+      gptq.damping,         gptq.sequential,   gptq.solver.rounds, gptq.solver.code_passes,
+      gptq.solver.feedback, gptq.solver.refit, options_.max_memory};
+  job["calibration"] = calibration_.sha256;
+  Json types = Json::array();
+  for (const PlannedTensor& tensor : plan_) types.push_back(info(tensor.type).name);
+  job["types"] = std::move(types);
+  return to_text(job);
+}
+
+void Variant::round_all() {
+  Progress progress(std::string("quantize"), source_bytes(original_, plan_), "B");
+  std::uint64_t done = 0;
+  records_ = Json::array();
+  for (std::size_t i = 0; i < plan_.size(); ++i) {
+    stop_if_interrupted("run the same command again");
+    const PlannedTensor& tensor = plan_[i];
+    std::optional<Json> facts = journal_.find(i);
+    const Weight weight = original_.at(tensor.name);
+    if (!facts) {
+      std::string_view method;
+      const RoundedTensor rounded = round_one(tensor, weight, method);
+      facts = Json{{"name", tensor.name},
+                   {"type", info(tensor.type).name},
+                   {"error", rounded.relative_error()},
+                   {"method", method}};
+      journal_.store(i, rounded.bytes, *facts);
+    }
+    use_rounded(tensor, i);
+    facts->erase("bytes");
+    records_.push_back(*std::move(facts));
+    progress.update(done += weight.bytes.size(), tensor.name);
+  }
+}
+
+// Later layers get their inputs from the model as far as it is rounded.
+void Variant::use_rounded(const PlannedTensor& tensor, std::size_t index) {
+  if (!tensor.matrix) return;
+  mapped_.push_back(journal_.map(index));
+  rounded_.replace(tensor.name,
+                   {tensor.type, tensor.rows, tensor.columns, mapped_.back().bytes(), {}});
+}
+
+bool Variant::solvable(const PlannedTensor& tensor) const {
+  return method_ == QuantizeMethod::gptq && has_input(original_.architecture(), tensor) &&
+         find_grid_format(tensor.type) && tensor.type != TensorType::mxfp4;
+}
+
+RoundedTensor Variant::round_one(const PlannedTensor& tensor, const Weight& weight,
+                                 std::string_view& method) {
+  if (solvable(tensor)) {
+    const std::string input = input_of(original_.architecture(), tensor.name);
+    if (const Hessian* hessian = source_->find(input)) {
+      method = "gptq";
+      if (matrices_input_ != input) {
+        matrices_ = solver_matrices(*hessian, options_.gptq.damping, tensor.name, pool_);
+        matrices_input_ = input;
+      }
+      return solve_tensor(weight, tensor.name, tensor.type, matrices_, options_.gptq.solver,
+                          on_nan_, pool_);
+    }
+  }
+  std::vector<float> importance;
+  if (tensor.matrix && is_quantized(tensor.type) && method_ != QuantizeMethod::rtn) {
+    importance = calibration_.importance.of(tensor.name);
+  }
+  if (!importance.empty() && importance.size() != static_cast<std::size_t>(tensor.columns)) {
+    fail(ErrorKind::format, "the importance of '{}' has {} columns, the tensor {}", tensor.name,
+         importance.size(), tensor.columns);
+  }
+  method = !is_quantized(tensor.type) ? "copy" : importance.empty() ? "rtn" : "imatrix";
+  return round_tensor(weight, tensor.name, tensor.type, importance, on_nan_, pool_);
+}
+
+}  // namespace limbeck

@@ -1,0 +1,71 @@
+// One way of rounding a whole model: a type for each tensor and a method. A run may try several and
+// keep the best.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "limbeck/base/mapped_file.h"
+#include "limbeck/quantize/importance.h"
+#include "limbeck/quantize/journal.h"
+#include "limbeck/quantize/plan.h"
+#include "limbeck/quantize/quantize.h"
+#include "limbeck/quantize/round_tensor.h"
+#include "limbeck/quantize/statistics_source.h"
+
+namespace limbeck {
+
+// What is known of the model's inputs; empty without calibration.
+struct CalibrationData {
+  Importance importance;
+  TokenSequences sequences;  // for second moments
+  TokenSequences held_out;   // of the same texts, for comparisons
+  TokenSequences guard;      // of other texts, likewise
+  std::string sha256;        // of what it was made from
+  std::int64_t tokens = 0;
+};
+
+class Variant {
+ public:
+  // The parts go to `folder`. Everything referred to must outlive this.
+  Variant(const Checkpoint& original, Plan plan, QuantizeMethod method,
+          const CalibrationData& calibration, const QuantizeOptions& options,
+          std::filesystem::path folder, ThreadPool& pool);
+
+  // Rounds what the journal does not have yet.
+  void round_all();
+
+  const Plan& plan() const noexcept { return plan_; }
+  QuantizeMethod method() const noexcept { return method_; }
+  // After round_all: the model with every matrix as rounded; {name, type, error, method} of each
+  // tensor; the bytes of each.
+  const Checkpoint& rounded() const noexcept { return rounded_; }
+  const Json& records() const noexcept { return records_; }
+  std::vector<std::byte> bytes(std::size_t index) const { return journal_.bytes(index); }
+  void remove_parts() { journal_.remove(); }
+
+ private:
+  std::string job() const;
+  bool solvable(const PlannedTensor& tensor) const;
+  RoundedTensor round_one(const PlannedTensor& tensor, const Weight& weight,
+                          std::string_view& method);
+  void use_rounded(const PlannedTensor& tensor, std::size_t index);
+
+  const Checkpoint& original_;
+  Checkpoint rounded_;  // the same, with the tensors rounded so far in place
+  Plan plan_;
+  QuantizeMethod method_;
+  const CalibrationData& calibration_;
+  const QuantizeOptions& options_;
+  OnNan on_nan_;
+  Journal journal_;
+  ThreadPool& pool_;
+  std::unique_ptr<StatisticsSource> source_;
+  SolverMatrices matrices_;  // of `matrices_input_`
+  std::string matrices_input_;
+  std::vector<MappedFile> mapped_;  // under `rounded_`
+  Json records_ = Json::array();
+};
+
+}  // namespace limbeck

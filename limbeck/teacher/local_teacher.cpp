@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/random.h"
@@ -137,16 +138,18 @@ class LocalTeacher : public Teacher {
                        const LabelRequest& request) {
     std::vector<TokenId> tokens(prompt.begin(), prompt.end());
     tokens.insert(tokens.end(), answer.ids.begin(), answer.ids.end());
-    if (prompt.empty() || static_cast<std::int64_t>(tokens.size()) > decoder_.context()) return;
+    const auto length = static_cast<std::int64_t>(tokens.size());
+    if (prompt.empty() || length > model_.architecture().context_length) return;
+    make_room(length);
     std::size_t shared = 0;
     const std::size_t most = std::min(held_.size(), prompt.size() - 1);
     while (shared < most && held_[shared] == tokens[shared]) ++shared;
-    decoder_.truncate(0, static_cast<std::int64_t>(shared));
+    decoder_->truncate(0, static_cast<std::int64_t>(shared));
     Batch batch;
     for (std::size_t i = shared; i < tokens.size(); ++i) {
       batch.items.push_back({tokens[i], 0, i + 1 >= prompt.size()});
     }
-    const auto logits = decoder_.forward(batch);
+    const auto logits = decoder_->forward(batch);
     const auto vocab = static_cast<std::size_t>(model_.architecture().vocab_size);
     std::vector<float> logprobs(vocab);
     Random random(request.seed, stream_of(prompt, answer.ids));
@@ -159,10 +162,20 @@ class LocalTeacher : public Teacher {
     held_ = std::move(tokens);
   }
 
+  // A decoder for `length` positions, with some to spare: a model's whole context can be gigabytes.
+  void make_room(std::int64_t length) {
+    if (decoder_ && decoder_->context() >= length) return;
+    DecoderOptions options;
+    options.context = std::min(model_.architecture().context_length, length + length / 2);
+    decoder_.reset();
+    decoder_.emplace(model_, pool_, options);
+    held_.clear();
+  }
+
   const Model& model_;
   ThreadPool& pool_;
   std::string identity_;
-  Decoder decoder_{model_, pool_};
+  std::optional<Decoder> decoder_;
   std::vector<TokenId> held_;  // what the decoder holds
 };
 

@@ -25,6 +25,8 @@ class Grammar {
   //   without exponent), minProperties and maxProperties of objects without named properties;
   // - anyOf, oneOf (as a union: that only one fits is not enforced), allOf (merged), $ref and $defs
   //   within the schema, recursion included; true and false;
+  // - at most 4,096 characters of a string and 1,000 items of a list where maxLength and maxItems
+  //   allow more;
   // - between tokens nothing or up to 16 characters of white space.
   // Throws Error{unsupported} naming keyword and JSON pointer for what is not supported (not,
   // if, contains, multipleOf, uniqueItems, patternProperties, remote $ref, ...), Error{format} for

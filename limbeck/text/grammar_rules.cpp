@@ -192,6 +192,8 @@ std::shared_ptr<const Grammar::Rules> RulesBuilder::finish(std::string_view what
     const Node& from = nodes_[node];
     Grammar::Rules::Node to;
     to.accepts = from.accepts;
+    to.alike = from.alike;
+    to.margin = from.margin;
     to.bytes_begin = static_cast<std::uint32_t>(rules->byte_moves.size());
     for (const auto& move : from.bytes)
       if (keep[move.target]) rules->byte_moves.push_back(move);

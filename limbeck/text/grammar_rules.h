@@ -2,9 +2,11 @@
 // rules. No rule matches the empty text, and no rule starts with itself.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +43,10 @@ struct Grammar::Rules {
     std::uint32_t calls_begin = 0, calls_end = 0;
     std::uint32_t empty_begin = 0, empty_end = 0;
     bool accepts = false;  // the rule may end here
+    // For the next `margin` bytes this node goes on exactly as node `alike` does (positions in a
+    // string whose length is counted, far from the bounds).
+    NodeId alike = 0;
+    std::uint32_t margin = 0;
   };
   std::vector<Node> nodes;
   std::vector<ByteMove> byte_moves;
@@ -83,6 +89,12 @@ class RulesBuilder {
   // Any of the texts, sharing their beginnings. All go to `to`.
   void choices(NodeId from, std::vector<std::string> texts, NodeId to);
 
+  // From `node`, the next `margin` bytes lead as from `like`.
+  void alike(NodeId node, NodeId like, std::size_t margin) {
+    nodes_[node].alike = like;
+    nodes_[node].margin = static_cast<std::uint32_t>(std::min<std::size_t>(margin, 1u << 30));
+  }
+
   // Checks the clock; called by whoever works without adding nodes.
   void tick();
   void check_time() const;
@@ -94,12 +106,16 @@ class RulesBuilder {
 
   static constexpr int kBlanks = 16;
 
+  std::optional<RuleId> rare_character;  // made by string_of_length when first needed
+
  private:
   struct Node {
     std::vector<Grammar::Rules::ByteMove> bytes;
     std::vector<Grammar::Rules::CallMove> calls;
     std::vector<NodeId> empty;
     bool accepts = false;
+    NodeId alike = 0;
+    std::uint32_t margin = 0;
   };
   void count_move();
   std::vector<bool> productive() const;

@@ -9,6 +9,7 @@ namespace limbeck {
 namespace {
 
 constexpr std::uint32_t kLast = 0x10ffff;
+constexpr std::size_t kLongestString = 4096;  // that is written where more would be allowed
 
 void hex_digits(RulesBuilder& b, NodeId from, int n, NodeId to) {
   for (int i = 0; i < n; ++i) {
@@ -103,60 +104,64 @@ void characters(RulesBuilder& b, NodeId from, PointRange range, NodeId to) {
   }
 }
 
-// One character of any kind, written in any way.
-void any_character(RulesBuilder& b, NodeId from, NodeId to) {
-  utf8_range(b, from, 0x20, '"' - 1, to);
-  utf8_range(b, from, '"' + 1, '\\' - 1, to);
-  utf8_range(b, from, '\\' + 1, kLast, to);
+// A character outside ASCII, or an escape.
+void rare_character(RulesBuilder& b, NodeId from, NodeId to) {
+  utf8_range(b, from, 0x80, kLast, to);
   escapes(b, from, to);
+}
+
+void ascii_character(RulesBuilder& b, NodeId from, NodeId to) {
+  b.byte(from, 0x20, '"' - 1, to);
+  b.byte(from, '"' + 1, '\\' - 1, to);
+  b.byte(from, '\\' + 1, 0x7f, to);
 }
 
 }  // namespace
 
 NodeId any_string(RulesBuilder& b, NodeId from) {
   const NodeId inside = b.literal(from, "\"");
-  any_character(b, inside, inside);
+  ascii_character(b, inside, inside);
+  rare_character(b, inside, inside);
   return b.literal(inside, "\"");
 }
 
 NodeId string_of_length(RulesBuilder& b, NodeId from, std::size_t least, std::size_t most) {
   if (most == SIZE_MAX && least == 0) return any_string(b, from);
+  if (most != SIZE_MAX) most = std::min(most, std::max(least, kLongestString));
   const std::size_t counted = most == SIZE_MAX ? least : most;
-  if (counted > b.limits().nodes)
-    fail(ErrorKind::format, "a string of {} characters needs more than {} states", counted,
-         b.limits().nodes);
-  // Up to a few hundred characters have states of their own; for more, one rule reads each.
-  const bool apart = counted <= 256;
-  RuleId one = 0;
-  if (!apart) {
-    one = b.add_rule();
-    const NodeId end = b.node();
-    any_character(b, b.start(one), end);
-    b.accept(end);
+  // Most characters are one byte, so counting takes one state each; the others share a rule.
+  if (!b.rare_character) {
+    b.rare_character = b.add_rule();
+    const NodeId behind = b.node();
+    rare_character(b, b.start(*b.rare_character), behind);
+    b.accept(behind);
   }
-  const auto read = [&](NodeId at, NodeId to) {
-    if (apart)
-      any_character(b, at, to);
-    else
-      b.call(at, one, to);
+  const auto any_character = [&](NodeId at, NodeId to) {
+    ascii_character(b, at, to);
+    b.call(at, *b.rare_character, to);
   };
   NodeId at = b.literal(from, "\"");
   const NodeId end = b.node();
+  NodeId first = at;  // of those on this side of the lower bound
   for (std::size_t i = 0; i < counted; ++i) {
+    if (i == least) first = at;
     if (i >= least) b.byte(at, '"', '"', end);
+    b.alike(at, first, (i < least ? least : counted) - i);
     const NodeId next = b.node();
-    read(at, next);
+    any_character(at, next);
     at = next;
   }
   b.byte(at, '"', '"', end);
-  if (most == SIZE_MAX) read(at, at);
+  if (most == SIZE_MAX) any_character(at, at);
   return end;
 }
 
 NodeId string_of_pattern(RulesBuilder& b, NodeId from, const PointAutomaton& pattern,
                          std::size_t least, std::size_t most) {
+  const bool bounded = most != SIZE_MAX;
+  if (bounded) most = std::min(most, std::max(least, kLongestString));
   // States of the product with a counter that stops at what the bounds can tell apart.
-  const std::size_t top = most == SIZE_MAX ? least : most;
+  const std::size_t top = bounded ? most : least;
   std::map<std::pair<std::uint32_t, std::size_t>, NodeId> nodes;
   std::vector<std::pair<std::uint32_t, std::size_t>> work;
   const auto node_of = [&](std::uint32_t state, std::size_t count) {
@@ -176,11 +181,20 @@ NodeId string_of_pattern(RulesBuilder& b, NodeId from, const PointAutomaton& pat
     const auto& s = pattern.states[state];
     if (s.accepts && count >= least) b.byte(at, '"', '"', end);
     for (const std::uint32_t to : s.empty) b.empty(at, node_of(to, count));
-    const bool full = most != SIZE_MAX && count == most;
-    const std::size_t next = std::min(count + 1, top);
+    if (bounded && count == most) continue;
     for (const auto& edge : s.edges)
-      if (!full)
-        characters(b, at, edge.on, node_of(edge.target, most == SIZE_MAX ? next : count + 1));
+      characters(b, at, edge.on, node_of(edge.target, std::min(count + 1, top)));
+  }
+  // In the order of (state, count): the first node of a state on either side of the lower bound
+  // stands for those behind it.
+  NodeId like = 0;
+  std::pair<std::uint32_t, bool> group{};
+  for (const auto& [key, node] : nodes) {
+    const auto& [state, count] = key;
+    const std::pair<std::uint32_t, bool> mine{state, count >= least};
+    if (like == 0 || mine != group) like = node;
+    group = mine;
+    b.alike(node, like, count < least ? least - count : top - count);
   }
   return end;
 }

@@ -13,7 +13,7 @@ namespace limbeck {
 
 // Any JSON string, quotation marks included: UTF-8 and every escape, no lone surrogates.
 NodeId any_string(RulesBuilder& builder, NodeId from);
-// A string of `least` to `most` characters.
+// A string of `least` to `most` characters; no more than 4,096 are counted where `most` is larger.
 NodeId string_of_length(RulesBuilder& builder, NodeId from, std::size_t least, std::size_t most);
 // A string whose text the automaton accepts, and of that length. Characters are written as they
 // are, escaped only where JSON demands it.

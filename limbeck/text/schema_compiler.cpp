@@ -11,6 +11,8 @@
 namespace limbeck {
 namespace {
 
+constexpr std::size_t kMostItems = 1000;  // that are written where more would be allowed
+
 const Json* find(const Json& schema, const char* key) {
   const auto found = schema.find(key);
   return found == schema.end() ? nullptr : &*found;
@@ -353,8 +355,9 @@ void SchemaCompiler::expand_array(const Place& place, NodeId from, NodeId to) {
   const std::size_t fixed = prefix.schema ? prefix.schema->size() : 0;
   // More items than those of the prefix only where the schema says which.
   const bool open = items.schema ? *items.schema != Json(false) : fixed == 0;
-  const std::size_t limit = open ? most : std::min(most, fixed);
+  std::size_t limit = open ? most : std::min(most, fixed);
   if (least > limit) return;  // nothing can satisfy it
+  if (limit != SIZE_MAX) limit = std::min(limit, std::max({least, fixed, kMostItems}));
   const auto item = [&](std::size_t k) {
     if (k < fixed)
       return rule_for(

@@ -222,7 +222,9 @@ void TokenMask::fill(const GrammarState& state, std::span<std::uint64_t> words) 
   const auto allow = [&](std::uint32_t id) { words[id / 64] |= std::uint64_t{1} << (id % 64); };
   Walker walker(*state.rules(), impl_->trie);
   for (const GrammarState::Position& position : state.positions()) {
-    const auto mask = impl_->mask_of(state.rules(), position.node);
+    const auto& node = state.rules()->nodes[position.node];
+    const bool alike = node.margin >= impl_->trie.longest();
+    const auto mask = impl_->mask_of(state.rules(), alike ? node.alike : position.node);
     for (const std::uint32_t id : mask->tokens) allow(id);
     for (std::size_t i = 0; i < mask->words.size(); ++i) words[i] |= mask->words[i];
     if (mask->ends.empty() || !position.frame) continue;

@@ -6,6 +6,7 @@
 namespace limbeck {
 
 TokenTrie::TokenTrie(std::span<const std::string> tokens) {
+  for (const std::string& token : tokens) longest_ = std::max(longest_, token.size());
   ids_.resize(tokens.size());
   std::iota(ids_.begin(), ids_.end(), 0u);
   std::erase_if(ids_, [&](std::uint32_t id) { return tokens[id].empty(); });

@@ -22,6 +22,7 @@ class TokenTrie {
   bool has_children(std::uint32_t node) const {
     return nodes_[node].children_begin != nodes_[node].children_end;
   }
+  std::size_t longest() const { return longest_; }  // bytes of a token
   std::uint8_t byte(std::uint32_t node) const { return nodes_[node].byte; }
   std::span<const std::uint32_t> tokens(std::uint32_t node) const {
     return std::span(ids_).subspan(nodes_[node].ids_begin,
@@ -35,6 +36,7 @@ class TokenTrie {
   };
   std::vector<Node> nodes_;
   std::vector<std::uint32_t> ids_;  // grouped by text
+  std::size_t longest_ = 0;
 };
 
 }  // namespace limbeck

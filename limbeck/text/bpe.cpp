@@ -4,6 +4,7 @@
 
 #include "limbeck/base/utf8.h"
 #include "limbeck/text/byte_level.h"
+#include "limbeck/text/decoder.h"
 #include "limbeck/text/merging.h"
 #include "limbeck/text/token_model.h"
 
@@ -66,6 +67,7 @@ class Bpe : public TokenModel {
       makes_control_ |= piece && control[id] && piece->size() <= 4;  // perhaps one character
     }
     if (raw_bytes) read_bytes();
+    read_neighbours();
   }
 
   void encode(std::string_view word, bool trusted, std::vector<TokenId>& out) const override {
@@ -81,12 +83,19 @@ class Bpe : public TokenModel {
     } else {
       add_characters(word, trusted, symbols);
     }
-    merge_all(symbols, MergeRules(table_, trusted || !makes_control_ ? nullptr : &control_));
+    const MergeRules rules(table_, trusted || !makes_control_ ? nullptr : &control_);
+    if (symbols.size() > kLongWord && neighbours_) {
+      merge_parts(symbols, rules, out);
+      return;
+    }
+    merge_all(symbols, rules);
     out.insert(out.end(), symbols.begin(), symbols.end());
     if (cached) cache_.insert(word, hash, symbols);
   }
 
  private:
+  static constexpr std::size_t kLongWord = 64;
+
   void read_bytes() {
     for (std::size_t id = 0; id < spec_.pieces.size(); ++id) {
       if (!spec_.pieces[id]) continue;
@@ -94,6 +103,38 @@ class Bpe : public TokenModel {
       if (bytes && bytes->size() == 1) {
         byte_ids_[static_cast<std::uint8_t>((*bytes)[0])] = static_cast<TokenId>(id);
       }
+    }
+  }
+
+  // The characters that stand next to each other inside some piece. No merge reaches over any other
+  // two, so a long word can be cut there. Not found where pieces are spelled otherwise than by
+  // their characters.
+  void read_neighbours() {
+    if (!spec_.continuing_subword_prefix.empty() || !spec_.end_of_word_suffix.empty()) return;
+    std::vector<Merge> pairs;
+    for (const Merge& merge : spec_.merges) {
+      const std::string_view left = *spec_.pieces[static_cast<std::size_t>(merge.left)];
+      const std::string_view right = *spec_.pieces[static_cast<std::size_t>(merge.right)];
+      if (spec_.byte_fallback && (byte_of_piece(left) || byte_of_piece(right))) return;
+      if (merge.left == spec_.unknown || merge.right == spec_.unknown) return;
+      std::size_t last = left.size() - 1;
+      while (last > 0 && (static_cast<unsigned char>(left[last]) & 0xc0) == 0x80) --last;
+      const auto a = index_.find(left.substr(last));
+      const auto b = index_.find(right.substr(0, code_point_at(right, 0).bytes));
+      if (a != index_.end() && b != index_.end()) pairs.push_back({a->second, b->second, 0, 0});
+    }
+    neighbours_.emplace(pairs);
+  }
+
+  void merge_parts(const std::vector<TokenId>& symbols, const MergeRules& rules,
+                   std::vector<TokenId>& out) const {
+    std::vector<TokenId> part;
+    for (std::size_t i = 0; i < symbols.size(); ++i) {
+      part.push_back(symbols[i]);
+      if (i + 1 < symbols.size() && neighbours_->find(symbols[i], symbols[i + 1])) continue;
+      merge_all(part, rules);
+      out.insert(out.end(), part.begin(), part.end());
+      part.clear();
     }
   }
 
@@ -143,6 +184,7 @@ class Bpe : public TokenModel {
   const std::vector<bool>& control_;
   PieceIndex index_;
   MergeTable table_;
+  std::optional<MergeTable> neighbours_;
   ByteTokens byte_tokens_;
   bool raw_bytes_;
   bool makes_control_ = false;  // can words spell a control token?

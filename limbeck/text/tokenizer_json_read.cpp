@@ -126,7 +126,7 @@ class Reader {
 
   std::optional<Merge> find_merge(std::string_view left, std::string_view right) {
     const std::string& prefix = model_.continuing_subword_prefix;
-    if (right.size() < prefix.size()) return std::nullopt;
+    if (left.empty() || right.size() <= prefix.size()) return std::nullopt;
     merged_ = left;
     merged_ += right.substr(prefix.size());
     const auto a = ids_.find(left), b = ids_.find(right), c = ids_.find(merged_);

@@ -181,6 +181,7 @@ def metaspace_decoder():
 
 
 # name: model, normalizer, pre-tokenizer, decoder, added tokens beyond the specials
+SIZES = {}  # vocabulary size by kind, where not the one below
 BPE, UNIGRAM, WORDPIECE, WORDLEVEL = "bpe", "unigram", "wordpiece", "wordlevel"
 A = tokenizers.AddedToken
 PIPELINES = {
@@ -236,18 +237,18 @@ PIPELINES = {
 def build(kind, normalizer, pre_tokenizer, decoder, added):
     if kind in (UNIGRAM, "unigram-bytes"):
         tokenizer = Tokenizer(models.Unigram())
-        trainer = trainers.UnigramTrainer(vocab_size=4000, special_tokens=SPECIALS, unk_token="<unk>", show_progress=False)
+        trainer = trainers.UnigramTrainer(vocab_size=SIZES.get(kind, 4000), special_tokens=SPECIALS, unk_token="<unk>", show_progress=False)
     elif kind == WORDPIECE:
         tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>", max_input_chars_per_word=20))
-        trainer = trainers.WordPieceTrainer(vocab_size=500, special_tokens=SPECIALS, show_progress=False)
+        trainer = trainers.WordPieceTrainer(vocab_size=SIZES.get(kind, 500), special_tokens=SPECIALS, show_progress=False)
     elif kind == WORDLEVEL:
         tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
-        trainer = trainers.WordLevelTrainer(vocab_size=500, special_tokens=SPECIALS, show_progress=False)
+        trainer = trainers.WordLevelTrainer(vocab_size=SIZES.get(kind, 500), special_tokens=SPECIALS, show_progress=False)
     else:
         options = {"suffix": {"end_of_word_suffix": "</w>"}, "prefix": {"continuing_subword_prefix": "##"}}.get(kind, {})
         tokenizer = Tokenizer(models.BPE(unk_token="<unk>", **options))
         alphabet = pre_tokenizers.ByteLevel.alphabet() if isinstance(decoder, decoders.ByteLevel) else []
-        trainer = trainers.BpeTrainer(vocab_size=700, special_tokens=SPECIALS, initial_alphabet=alphabet,
+        trainer = trainers.BpeTrainer(vocab_size=SIZES.get(kind, 700), special_tokens=SPECIALS, initial_alphabet=alphabet,
                                       limit_alphabet=300, show_progress=False, **options)
     for name, part in (("normalizer", normalizer), ("pre_tokenizer", pre_tokenizer), ("decoder", decoder)):
         if part is not None:

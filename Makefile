@@ -22,6 +22,7 @@ test: build/release/build.ninja ## unit and end-to-end tests
 	$(CTEST) --test-dir build/release -L 'unit|e2e'
 
 demo: build ## a teacher distilled and quantized, with the table that proves it
+	cmake --build --preset release -j $(JOBS) --target helpdesk_data
 	scripts/demo.sh
 
 bench: build/release/build.ninja ## every kernel for every instruction set

@@ -16,7 +16,7 @@ constexpr std::string_view kStyle = R"css(
 :root{color-scheme:light dark;--ink:#1c1f24;--soft:#5a6472;--line:#d9dee6;--page:#fbfbfd;--card:#fff;--accent:#0b6e5f;--good:#0b6e5f;--bad:#b3261e;--zebra:#f3f5f8}
 @media (prefers-color-scheme:dark){:root{--ink:#e8eaee;--soft:#a3adba;--line:#353c47;--page:#14171c;--card:#1b1f26;--accent:#4fd1b8;--good:#4fd1b8;--bad:#ff8a80;--zebra:#20252d}}
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
-main{max-width:1080px;margin:0 auto;padding:2rem 1rem 4rem}h1{font-size:1.7rem;margin:0 0 .2rem;letter-spacing:-.01em}h2{font-size:1.2rem;margin:2.4rem 0 .8rem}
+main{max-width:1240px;margin:0 auto;padding:2rem 1rem 4rem}h1{font-size:1.7rem;margin:0 0 .2rem;letter-spacing:-.01em}h2{font-size:1.2rem;margin:2.4rem 0 .8rem}
 .sub,.note,figcaption{color:var(--soft);font-size:.9rem}.verdict{background:var(--card);border:1px solid var(--line);border-left:5px solid var(--accent);border-radius:8px;padding:1rem 1.2rem;margin:1.4rem 0;font-size:1.15rem}
 .verdict p{margin:.2rem 0}.badge{display:inline-block;border:1px solid var(--accent);color:var(--accent);border-radius:99px;padding:0 .6rem;font-size:.8rem}
 .scroll{overflow-x:auto;border:1px solid var(--line);border-radius:8px;background:var(--card)}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}

@@ -13,7 +13,8 @@ Nobody answered; the baker across the street was lifting his shutters, and the b
 SMALL = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
              num_key_value_heads=2, max_position_embeddings=128)
 # name -> (model_type, configuration). Windows are long enough for the texts here wherever llama.cpp
-# knows no window for the family, so that one answer is right for all.
+# knows no window for the family, so that one answer is right for all. LongRoPE's original context is
+# 256 since llama.cpp rounds contexts up to that, and picks the factors by the context.
 FAMILIES = {
     "llama": ("llama", SMALL),
     "llama_biased_scaled": ("llama", SMALL | dict(

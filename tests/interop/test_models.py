@@ -2,36 +2,16 @@
 transformers must load the result with equal weights and logits; the GGUF file must hold what an
 independent numpy computation expects; and `limbeck generate` must continue a text as transformers does.
 
-LIMBECK names the program; `-k qwen2` runs one family.
+Needs more than the pinned packages: torch, transformers, tokenizers. Skipped without them.
 """
-import json
-import os
-import pathlib
-import subprocess
-import tempfile
-import unittest
-
+import gguf
+import numpy as np
 import pytest
 
-gguf = pytest.importorskip("gguf")
-np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
-
+pytest.importorskip("tokenizers")
 import tiny_models  # noqa: E402
-
-LIMBECK = os.environ["LIMBECK"]
-
-
-def limbeck(*arguments):
-    done = subprocess.run([LIMBECK, *map(str, arguments)], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise AssertionError(f"limbeck {arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-def commands():
-    return {line.split()[0] for line in limbeck("--help").splitlines() if line.startswith("  ")}
 
 
 def interleaved(weight, heads):
@@ -76,53 +56,59 @@ def expected_gguf(config, state):
         yield "blk.1.attn_q_norm.weight", w[layer + "self_attn.q_norm.weight"] + norm_shift
 
 
-class Models(unittest.TestCase):
-    def setUp(self):
-        self.work = tempfile.TemporaryDirectory()
-        self.addCleanup(self.work.cleanup)
-        self.root = pathlib.Path(self.work.name)
+@pytest.fixture(params=tiny_models.FAMILIES)
+def made(request, tmp_path, limbeck):
+    """(folder, GGUF file, transformers' model, tokenizer) of one family."""
+    folder, file = tmp_path / "model", tmp_path / "model.gguf"
+    model, tokenizer = tiny_models.make(request.param, folder)
+    limbeck("convert", folder, file, "-q")
+    return folder, file, model, tokenizer
 
-    def check_round_trip(self, name):
-        source, file, back = self.root / name, self.root / f"{name}.gguf", self.root / "back"
-        model, tokenizer = tiny_models.make(name, source)
-        limbeck("convert", source, file, "-q")
-        limbeck("convert", file, back, "-q")
-        state = model.state_dict()
 
-        stored = {t.name: np.array(t.data) for t in gguf.GGUFReader(file).tensors}
-        for tensor, expected in expected_gguf(model.config, state):
-            np.testing.assert_allclose(stored[tensor], expected, atol=1e-6, err_msg=tensor)
+def test_gguf_holds_what_the_definitions_say(made):
+    _, file, model, _ = made
+    stored = {t.name: np.array(t.data) for t in gguf.GGUFReader(file).tensors}
+    for tensor, expected in expected_gguf(model.config, model.state_dict()):
+        np.testing.assert_allclose(stored[tensor], expected, atol=1e-6, err_msg=tensor)
 
-        again = tiny_models.load(back)
-        self.assertEqual(again.state_dict().keys(), state.keys())
-        for key, value in again.state_dict().items():
-            torch.testing.assert_close(value, state[key], atol=1e-6, rtol=0, msg=key)
-        ids = torch.tensor([tokenizer.encode(tiny_models.TEXT).ids[:100]])
+
+def test_transformers_loads_what_comes_back(made, limbeck, tmp_path):
+    _, file, model, tokenizer = made
+    limbeck("convert", file, tmp_path / "back", "-q")
+    again, state = tiny_models.load(tmp_path / "back"), model.state_dict()
+    assert again.state_dict().keys() == state.keys()
+    for key, value in again.state_dict().items():
+        torch.testing.assert_close(value, state[key], atol=1e-6, rtol=0, msg=key)
+    ids = torch.tensor([tokenizer.encode(tiny_models.TEXT).ids[:100]])
+    with torch.no_grad():
+        torch.testing.assert_close(again(ids).logits, model(ids).logits, atol=1e-4, rtol=0)
+
+
+def test_generation_goes_on_as_transformers(made, limbeck):
+    folder, file, model, tokenizer = made
+    prompt = tiny_models.TEXT[:60]
+    ids, expected = torch.tensor([tokenizer.encode(prompt).ids]), []
+    for _ in range(12):
         with torch.no_grad():
-            torch.testing.assert_close(again(ids).logits, model(ids).logits, atol=1e-4, rtol=0)
-        if "generate" in commands():
-            for path in (source, file):
-                self.check_generation(path, model, tokenizer)
-
-    def check_generation(self, path, model, tokenizer):
-        prompt = tiny_models.TEXT[:60]
-        ids = torch.tensor([tokenizer.encode(prompt).ids])
-        expected = []
-        for _ in range(12):
-            with torch.no_grad():
-                top = model(ids).logits[0, -1].topk(2)
-            if top.values[0] - top.values[1] < 1e-3 or top.indices[0] == 0:
-                break  # a tie, or the end of the text: nothing to compare beyond
-            expected.append(int(top.indices[0]))
-            ids = torch.cat([ids, top.indices[:1][None]], dim=1)
-        answer = json.loads(limbeck("generate", path, prompt, "--max-tokens", 12, "--temperature", 0,
-                                    "--json", "-q"))
-        self.assertEqual(answer["ids"][:len(expected)], expected, path)
+            top = model(ids).logits[0, -1].topk(2)
+        if top.values[0] - top.values[1] < 1e-3 or top.indices[0] == 0:
+            break  # a tie, or the end of the text: nothing to compare beyond
+        expected.append(int(top.indices[0]))
+        ids = torch.cat([ids, top.indices[:1][None]], dim=1)
+    for path in (folder, file):
+        answer = limbeck.json("generate", path, prompt, "--max-tokens", 12, "--temperature", 0, "-q")
+        assert answer["ids"][:len(expected)] == expected, path
 
 
-def add(name):
-    setattr(Models, f"test_{name}", lambda self: self.check_round_trip(name))
-
-
-for family in tiny_models.FAMILIES:
-    add(family)
+def test_perplexity_is_that_of_transformers(made, limbeck, tmp_path):
+    folder, file, model, tokenizer = made
+    text = tmp_path / "text.txt"
+    text.write_text(tiny_models.TEXT[:200])
+    ids = tokenizer.encode(tiny_models.TEXT[:200]).ids
+    with torch.no_grad():
+        log_probabilities = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    nll = -sum(float(log_probabilities[i, t]) for i, t in enumerate(ids[1:]))
+    for path in (folder, file):
+        answer = limbeck.json("eval", path, "--text", text, "-q")
+        assert answer["tokens"] == len(ids) - 1
+        assert answer["nll"] / answer["tokens"] == pytest.approx(nll / (len(ids) - 1), abs=1e-3)

@@ -3,6 +3,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -96,7 +97,10 @@ int run_generate(int argc, char** argv) {
   const std::vector<TokenId> prompt = prompt_ids(g, checkpoint);
   const Model model(checkpoint, {.threads = arguments.common().threads});
   ThreadPool pool(arguments.common().threads);
-  Decoder decoder(model, pool);
+  // No more context than the answer can need: some models scale their positions by it.
+  const auto needed = static_cast<std::int64_t>(prompt.size()) + g.options.max_tokens;
+  const std::int64_t limit = checkpoint.architecture().context_length;
+  Decoder decoder(model, pool, {.context = std::min(needed, limit)});
   const auto begin = std::chrono::steady_clock::now();
   const Generated generated =
       checkpoint.has_tokenizer()

@@ -121,8 +121,7 @@ RopeTable rope_table(const Architecture& a, std::int64_t layer, std::int64_t con
       scale_yarn(a, table.frequencies);
       break;
     case Kind::longrope:
-      divide((context > 0 ? context : a.context_length) > s.original_context ? s.long_factors
-                                                                             : s.short_factors);
+      divide(context > s.original_context ? s.long_factors : s.short_factors);
       break;
   }
   if (s.kind == Kind::yarn || s.kind == Kind::longrope) {

@@ -17,8 +17,8 @@ struct RopeTable {
   double magnitude = 1;  // multiplies cos and sin (yarn, longrope)
 };
 
-// Of layer `layer` in a context of `context` positions (longrope picks its long factors above the
-// original context; 0: the model's own context_length).
+// Of layer `layer` in a context of `context` positions: longrope takes its long factors above the
+// original context (as llama.cpp does), its short ones up to it and for 0.
 RopeTable rope_table(const Architecture& architecture, std::int64_t layer,
                      std::int64_t context = 0);
 

@@ -98,6 +98,7 @@ TEST(Rope, LongropePicksByContext) {
   a.rope_scaling.original_context = 4096;
   a.rope_scaling.short_factors = {1, 2};
   a.rope_scaling.long_factors = {4, 8};
+  EXPECT_DOUBLE_EQ(rope_table(a, 0).frequencies[0], 1);
   EXPECT_DOUBLE_EQ(rope_table(a, 0, 4096).frequencies[0], 1);
   EXPECT_DOUBLE_EQ(rope_table(a, 0, 4097).frequencies[0], 0.25);
   EXPECT_NEAR(rope_table(a, 0).magnitude, std::sqrt(1 + std::log(2) / std::log(4096)), 1e-12);

@@ -127,11 +127,15 @@ void Generation::end(Generated::Finish finish) {
 
 std::optional<TokenId> Generation::step(std::span<const float> logits) {
   if (done_) return std::nullopt;
-  if (grammar_ && (grammar_->must_end() || !allow(logits.size()))) {
+  // Rows that pad the model's vocabulary are no tokens, whatever their logits.
+  const auto tokens =
+      tokenizer_ ? std::min(logits.size(), static_cast<std::size_t>(tokenizer_->vocab_size()))
+                 : logits.size();
+  if (grammar_ && (grammar_->must_end() || !allow(tokens))) {
     end(Generated::Finish::grammar_end);
     return std::nullopt;
   }
-  const TokenId id = sampler_.next(logits, allowed_);
+  const TokenId id = sampler_.next(logits.first(tokens), allowed_);
   if (id < 0 || !std::isfinite(logits[static_cast<std::size_t>(id)])) {
     fail(ErrorKind::numeric, "the model's logits after {} answer tokens are not finite numbers",
          out_.ids.size());

@@ -2,8 +2,7 @@
 tokens and the same perplexity (within 0.5 %) as transformers on unquantized files, and as Limbeck's own
 runtime on quantized ones.
 
-Needs more than the pinned packages: torch, transformers, tokenizers, and LIMBECK_NODE_LLAMA naming a
-folder where `npm install node-llama-cpp` was done. Skipped without them.
+LIMBECK_NODE_LLAMA names a folder where `npm install node-llama-cpp` was done.
 """
 import json
 import math

@@ -30,8 +30,8 @@ struct TokenLogprob {
 
 struct GenerateOptions {
   std::int64_t max_tokens = 256;
-  SamplingOptions sampling;
-  std::vector<std::string> stop;  // texts that end the answer (not included in it)
+  SamplingOptions sampling = {};
+  std::vector<std::string> stop = {};  // texts that end the answer (not included in it)
   bool ignore_eos = false;
   int top_logprobs = 0;              // alternatives reported for each token
   const Grammar* grammar = nullptr;  // the answer's text must be of this language

@@ -12,6 +12,8 @@
 #include <initializer_list>
 #include <optional>
 #include <sstream>
+#include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -121,6 +123,7 @@ class TreeBuilder : public YAML::EventHandler {
     Json* container;
     bool has_key = false;
     std::string key;
+    std::unordered_set<std::string> keys = {};  // so far
   };
 
   [[noreturn]] void refuse_at(const YAML::Mark& mark, std::string_view what) const {
@@ -140,7 +143,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   void add_key(const YAML::Mark& mark, const std::string& key) {
     Level& level = levels_.back();
-    if (level.container->contains(key)) refuse_at(mark, fmt::format("duplicate key '{}'", key));
+    if (!level.keys.insert(key).second) refuse_at(mark, fmt::format("duplicate key '{}'", key));
     level.key = key;
     level.has_key = true;
   }
@@ -153,7 +156,10 @@ class TreeBuilder : public YAML::EventHandler {
       return &level.container->back();
     }
     level.has_key = false;
-    return &((*level.container)[level.key] = std::move(value));
+    // Appended to the vector underneath: the object's own insertion searches it each time.
+    std::vector<std::pair<const std::string, Json>>& members =
+        level.container->get_ref<Json::object_t&>();
+    return &members.emplace_back(std::move(level.key), std::move(value)).second;
   }
 
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Json container) {
@@ -162,7 +168,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (levels_.size() >= kMaxDepth) {
       refuse_at(mark, fmt::format("nested deeper than {} levels", kMaxDepth));
     }
-    levels_.push_back({place(std::move(container)), false, {}});
+    levels_.push_back({place(std::move(container)), false, {}, {}});
   }
 
   std::string_view origin_;

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
+#include <string>
+
 #include "limbeck/base/error.h"
 
 namespace limbeck {
@@ -59,6 +62,14 @@ TEST(Yaml, DepthIsLimited) {
             "r.yaml:1: nested deeper than 64 levels");
   EXPECT_NE(refusal(std::string(100'000, '[')), "accepted");
   EXPECT_NE(refusal(std::string(100'000, '{')), "accepted");
+}
+
+TEST(Yaml, ManyKeysAreNotQuadratic) {
+  std::string text;
+  for (int i = 0; text.size() < 1'000'000; ++i) text += fmt::format("k{}: 1\n", i);
+  const std::clock_t start = std::clock();
+  EXPECT_GT(parse_yaml(text, "t").size(), 90'000u);
+  EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 10);  // sanitizers included
 }
 
 TEST(Yaml, WhatIsWrittenReadsBackEqual) {

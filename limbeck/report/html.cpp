@@ -143,7 +143,8 @@ std::string disagreements(const Json& results) {
   if (!rows.is_array() || rows.empty()) return {};
   std::string out =
       "<h2>Where the models disagree</h2><div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-      "aria-label=\"Disagreements\"><table><thead><tr><th scope=\"col\" class=\"left\">input</th><th "
+      "aria-label=\"Disagreements\"><table><thead><tr><th scope=\"col\" "
+      "class=\"left\">input</th><th "
       "scope=\"col\" class=\"left\">gold</th>" +
       model_headers(results) + "</tr></thead><tbody>";
   for (const Json& row : rows) {

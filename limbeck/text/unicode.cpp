@@ -57,9 +57,7 @@ bool is_mark(std::uint32_t c) noexcept {
 
 bool is_nonspacing_mark(std::uint32_t c) noexcept { return category(c) == UTF8PROC_CATEGORY_MN; }
 
-bool is_other(std::uint32_t c) noexcept {
-  return category(c) >= UTF8PROC_CATEGORY_CC;
-}
+bool is_other(std::uint32_t c) noexcept { return category(c) >= UTF8PROC_CATEGORY_CC; }
 
 bool is_word(std::uint32_t c) noexcept {
   const auto kind = category(c);

@@ -1,8 +1,10 @@
 // Perplexity and KL: reference values of real models, identities, and the windows of a text.
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "limbeck/base/atomic_file.h"
@@ -83,6 +85,56 @@ TEST_F(Stories, AModelAgainstItself) {
   EXPECT_TRUE(json["perplexity"].is_number());
   EXPECT_TRUE(json["kl"].contains("p999"));
   EXPECT_EQ(json["same_top1"], 1);
+}
+
+// KL by its formula from the two models' own logits; the second model's head is scaled by .8.
+TEST_F(Stories, KlAgainstTheFormula) {
+  std::string name = (fs::temp_directory_path() / "limbeck-kl-XXXXXX").string();
+  const fs::path folder = mkdtemp(name.data());
+  const Checkpoint original = Checkpoint::open(folder_ / "TinyStories-656K");
+  auto tensors = tensors_of(original);
+  for (NamedTensor& tensor : tensors) {
+    if (tensor.name != "output_norm.weight") continue;
+    tensor.make_bytes = [make = tensor.make_bytes] {
+      auto bytes = make();
+      for (std::size_t i = 0; i + sizeof(float) <= bytes.size(); i += sizeof(float)) {
+        float value;
+        std::memcpy(&value, &bytes[i], sizeof value);
+        value *= 0.8f;
+        std::memcpy(&bytes[i], &value, sizeof value);
+      }
+      return bytes;
+    };
+  }
+  write_hf_model(folder / "changed", original.architecture(), &original.tokenizer(), tensors);
+  const Checkpoint changed = Checkpoint::open(folder / "changed");
+  const Model reference(original), model(changed);
+  const std::vector<std::vector<TokenId>> windows{{1, 80, 147, 201, 282, 57, 313}};
+  const TextResult result = evaluate_windows(model, nullptr, pool_, windows, 1, &reference);
+  fs::remove_all(folder);
+
+  Decoder p_decoder(reference, pool_), q_decoder(model, pool_);
+  const std::span<const TokenId> inputs(windows[0].data(), windows[0].size() - 1);
+  const auto p_logits = p_decoder.forward(inputs, true), q_logits = q_decoder.forward(inputs, true);
+  const auto vocab = static_cast<std::size_t>(model.architecture().vocab_size);
+  std::vector<float> log_p(vocab), log_q(vocab);
+  double sum = 0, largest = 0, nll = 0;
+  for (std::size_t row = 0; row < inputs.size(); ++row) {
+    log_softmax(p_logits.subspan(row * vocab, vocab), log_p);
+    log_softmax(q_logits.subspan(row * vocab, vocab), log_q);
+    double kl = 0;
+    for (std::size_t i = 0; i < vocab; ++i) {
+      kl += std::exp(static_cast<double>(log_p[i])) * static_cast<double>(log_p[i] - log_q[i]);
+    }
+    sum += kl;
+    largest = std::max(largest, kl);
+    nll -= static_cast<double>(log_q[static_cast<std::size_t>(windows[0][row + 1])]);
+  }
+  EXPECT_GT(largest, 0.01);
+  EXPECT_NEAR(result.kl.value, sum / static_cast<double>(inputs.size()), 1e-5);
+  EXPECT_NEAR(result.kl_max, largest, 1e-5);
+  EXPECT_NEAR(result.nll, nll, 1e-4);
+  EXPECT_EQ(result.same_top1.value, 1);  // a scale changes no order
 }
 
 // Cutting a window into several forward passes must not change what is counted.

@@ -85,6 +85,12 @@ void merge_tools(Json& all, const Json& more, const std::string& where) {
 
 }  // namespace
 
+Json normal_messages(const Json& messages, const std::string& where) {
+  Json out = Json::array();
+  for (const Json& message : messages) out.push_back(normal_message(message, where));
+  return out;
+}
+
 DataFile read_chat(const std::vector<Row>& rows, const std::string& file,
                    const DataOptions& options, TaskKind kind, bool gold) {
   DataFile out;

@@ -61,6 +61,10 @@ class Skipped {
   std::vector<Reason> reasons_;
 };
 
+// The messages of a conversation in one shape: role among system, user, assistant and tool, content
+// as text, tool calls with arguments as objects. Throws Error{usage} starting with `where`.
+Json normal_messages(const Json& messages, const std::string& where);
+
 DataFile read_table(const std::vector<Row>& rows, const std::string& file,
                     const DataOptions& options, TaskKind kind, bool gold);
 DataFile read_chat(const std::vector<Row>& rows, const std::string& file,

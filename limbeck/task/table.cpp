@@ -102,7 +102,7 @@ bool is_empty(const Json& value) {
   return value.is_null() || ((value.is_object() || value.is_array()) && value.empty());
 }
 
-Json input_of(const Json& row, const std::vector<std::string>& columns) {
+Json input_of(const Json& row, const std::vector<std::string>& columns, const std::string& where) {
   const auto value_of = [&](const std::string& name) {
     return row.contains(name) ? opened(row[name]) : Json();
   };
@@ -113,7 +113,10 @@ Json input_of(const Json& row, const std::vector<std::string>& columns) {
   if (filled.empty()) return nullptr;
   if (filled.size() == 1) {
     Json value = value_of(filled[0]);
-    if (is_conversation(value)) return {{"messages", value}};
+    const bool wrapped = value.is_object() && value.contains("messages");
+    const Json& messages = wrapped ? value["messages"] : value;
+    if (is_conversation(messages)) return {{"messages", normal_messages(messages, where)}};
+    if (wrapped) fail(ErrorKind::usage, "{}: 'messages' is no list of messages with roles", where);
     return value.is_number() || value.is_boolean() ? Json(value.dump()) : value;
   }
   Json object = Json::object();
@@ -131,8 +134,8 @@ DataFile read_table(const std::vector<Row>& rows, const std::string& file,
   Skipped skipped;
   for (const Row& row : rows) {
     Example example;
-    example.input = input_of(row.value, columns.input);
     example.origin = fmt::format("{}:{}", file, row.line);
+    example.input = input_of(row.value, columns.input, example.origin);
     if (is_empty(example.input)) {
       skipped.add("no input", row.line);
       continue;

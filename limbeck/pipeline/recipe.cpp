@@ -28,6 +28,11 @@ class RecipeReader {
 
   Recipe read() {
     Fields top(json_, file_);
+    // A misspelt key first: it explains the one that seems to be missing.
+    for (const char* key :
+         {"task", "name", "seed", "teacher", "label", "student", "distill", "quantize", "compare"})
+      top.find(key);
+    top.refuse_unknown();
     Recipe recipe;
     recipe.task = required_path(top, "task");
     recipe.name = top.text("name", recipe.task.filename().string());
@@ -47,7 +52,6 @@ class RecipeReader {
     }
     if (const Json* steps = top.find("quantize")) read_quantize(*steps, recipe);
     if (const Json* compare = top.find("compare")) read_compare(*compare, recipe);
-    top.refuse_unknown();
     recipe.distill.seed = recipe.label.seed = recipe.seed;
     if (recipe.teacher_training) recipe.teacher_training->train.seed = recipe.seed;
     recipe.resolved = describe(recipe);

@@ -54,6 +54,8 @@ TEST_F(RecipeTest, EndpointsAreNotPaths) {
 
 TEST_F(RecipeTest, MistakesAreNamedWithARemedy) {
   EXPECT_NE(error_of("teacher: {model: t}\nstudent: {model: s}\n").find("task"), std::string::npos);
+  EXPECT_NE(error_of("task: t\nteachr: {model: t}\nstudent: {model: s}\n").find("teacher"),
+            std::string::npos);
   EXPECT_NE(error_of(std::string(kGood) + "distil: {}\n").find("distill"), std::string::npos);
   EXPECT_NE(error_of(std::string(kGood) + "distill: {los: jsd}\n").find("loss"), std::string::npos);
   EXPECT_NE(error_of(std::string(kGood) + "distill: {loss: revers_kl}\n").find("reverse_kl"),

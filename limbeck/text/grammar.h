@@ -31,7 +31,8 @@ class Grammar {
   // Throws Error{unsupported} naming keyword and JSON pointer for what is not supported (not,
   // if, contains, multipleOf, uniqueItems, patternProperties, remote $ref, ...), Error{format} for
   // a schema that is not one, that nothing can satisfy, or that exceeds a limit (256 KiB, depth 64,
-  // 10,000 expansions of $ref and allOf, 200,000 states, enum of 10,000, 0.5 s).
+  // 10,000 expansions of $ref and allOf, 200,000 states, enum of 10,000,
+  // 0.5 s of processor time).
   static Grammar from_json_schema(const Json& schema);
   // Exactly one of the strings. Throws Error{usage} if there are none, or one is empty.
   static Grammar from_choices(std::span<const std::string> choices);

@@ -1,19 +1,19 @@
-// What one rendering of a chat template may spend: steps, live bytes, wall time, depth.
+// What one rendering of a chat template may spend: steps, live bytes, time, depth.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <string>
 
 #include "limbeck/base/error.h"
 #include "limbeck/text/chat_template.h"
+#include "limbeck/text/cpu_time.h"
 
 namespace limbeck::jinja {
 
 class Budget {
  public:
   Budget(const TemplateLimits& limits, const std::string& origin)
-      : limits_(limits), origin_(origin), start_(std::chrono::steady_clock::now()) {}
+      : limits_(limits), origin_(origin), start_(thread_seconds()) {}
 
   // Each throws Error{format} naming the limit when it is exceeded. `n` steps are about n times
   // the work of one node.
@@ -57,15 +57,14 @@ class Budget {
 
   void check() {
     if (steps_ > limits_.steps) too_much("work", limits_.steps, "steps");
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
-    if (spent.count() > limits_.seconds)
+    if (thread_seconds() - start_ > limits_.seconds)
       too_much("time", static_cast<std::size_t>(limits_.seconds * 1000), "milliseconds");
     next_check_ = steps_ + 256;
   }
 
   const TemplateLimits& limits_;
   const std::string& origin_;
-  std::chrono::steady_clock::time_point start_;
+  double start_;
   std::size_t steps_ = 0, next_check_ = 256, live_ = 0, depth_ = 0;
 };
 

@@ -143,8 +143,10 @@ Value binary(Heap& heap, Operator op, const Value& left, const Value& right) {
   if (op == Operator::modulo && left.is_string()) {
     if (is_list(right) && right.sequence()->flavor == Flavor::tuple)
       return format_percent(heap, *left.text, right.sequence()->items, nullptr);
-    return format_percent(heap, *left.text, {right},
-                          right.kind == Kind::dict ? right.dict() : nullptr);
+    const Dict none;  // Python takes whatever has items for a mapping, and counts nothing then
+    const bool has_items = right.is_undefined() || right.kind == Kind::sequence;
+    const Dict* named = right.kind == Kind::dict ? right.dict() : has_items ? &none : nullptr;
+    return format_percent(heap, *left.text, {right}, named);
   }
   require_defined(heap, right);
   if (left.is_number() && right.is_number()) {

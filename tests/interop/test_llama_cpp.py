@@ -15,7 +15,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
-pytest.importorskip("tokenizers")
+tokenizers = pytest.importorskip("tokenizers")
 import tiny_models  # noqa: E402
 
 NODE = os.environ.get("LIMBECK_NODE_LLAMA", "")
@@ -30,6 +30,15 @@ def llama_cpp(model, tokens):
     done = subprocess.run(["node", str(ORACLE), NODE], input=question, capture_output=True, text=True)
     assert done.returncode == 0, f"llama.cpp cannot run {model}:\n{done.stderr[-2000:]}"
     return json.loads(done.stdout)
+
+
+TEACHER = pathlib.Path(__file__).resolve().parents[2] / "examples" / "helpdesk" / "teacher"
+STORY = (
+    "On Friday Clara came to the shop in Bergen with a green kettle. The kettle was made of steel, and Clara liked "
+    "it. \"The kettle is too small,\" said Clara. Paul looked at order NW-48213 and nodded. They talked about the "
+    "wool blanket too, which Clara had seen on Mill Road. Clara paid 23.50 euros and asked for a receipt. In the end "
+    "Clara went home with the kettle."
+)
 
 
 def perplexity(answers):
@@ -56,11 +65,11 @@ def test_family(limbeck, tmp_path, name):
 
 @pytest.mark.parametrize("type_name", ("q8_0", "q4_0", "q4_k", "q5_k", "q6_k", "q3_k", "q2_k"))
 def test_quantized(limbeck, tmp_path, type_name):
-    # Rows of 256 and 512 divide into the blocks of every type.
-    source, file, text = tmp_path / "model", tmp_path / "model.gguf", tmp_path / "text.txt"
-    _, tokenizer = tiny_models.make("llama", source, hidden_size=256, intermediate_size=512)
-    text.write_text(tiny_models.TEXT[:200])
-    tokens = tokenizer.encode(tiny_models.TEXT[:200]).ids
+    # A trained model: on random weights the two programs' rounding of activations alone moves perplexity by
+    # more than what is asked here. Its rows of 256 and 768 divide into the blocks of every type.
+    source, file, text = TEACHER, tmp_path / "model.gguf", tmp_path / "text.txt"
+    text.write_text(STORY)
+    tokens = tokenizers.Tokenizer.from_file(str(source / "tokenizer.json")).encode(STORY).ids
     limbeck("quantize", source, "-o", file, "--type", type_name, "-q")
     ours = limbeck.json("eval", file, "--text", text, "-q")
     assert ours["tokens"] == len(tokens) - 1

@@ -19,4 +19,7 @@ TokenizerSpec read_gguf_vocabulary(const GgufReader& file);
 // GGUF cannot say.
 GgufMetadata write_gguf_vocabulary(const TokenizerSpec& spec, std::span<const TokenKind> kinds);
 
+// How a unigram vocabulary that removes extra blanks cuts its words, as a step of tokenizer.json.
+Json split_at_blanks();
+
 }  // namespace limbeck

@@ -302,9 +302,8 @@ class GgufVocabularyReader {
                             {"split", true}};
     spec_.pre_tokenizer = metaspace;
     if (merge) {
-      spec_.pre_tokenizer = {
-          {"type", "Sequence"},
-          {"pretokenizers", Json::array({{{"type", "WhitespaceSplit"}}, metaspace})}};
+      spec_.pre_tokenizer = {{"type", "Sequence"},
+                             {"pretokenizers", Json::array({split_at_blanks(), metaspace})}};
     }
     spec_.decoder = metaspace;
     set_frame(false, true);
@@ -329,6 +328,13 @@ class GgufVocabularyReader {
 };
 
 }  // namespace
+
+Json split_at_blanks() {
+  return {{"type", "Split"},
+          {"pattern", {{"String", " "}}},
+          {"behavior", "Removed"},
+          {"invert", false}};
+}
 
 TokenizerSpec read_gguf_vocabulary(const GgufReader& file) {
   return GgufVocabularyReader(file).read();

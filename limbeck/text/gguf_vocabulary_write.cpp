@@ -1,6 +1,6 @@
 // TokenizerSpec -> tokenizer.ggml.*
 #include <algorithm>
-#include <limits>
+#include <unordered_set>
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/progress.h"
@@ -147,15 +147,43 @@ class GgufVocabularyWriter {
   }
 
   // Scores that order the pieces as the merges do: the earlier a piece can be made, the higher.
-  std::vector<float> scores_from_merges() const {
+  // Pieces whose merges interleave had equal scores once, and get equal ones here; `ties` says if
+  // there are any.
+  std::vector<float> scores_from_merges(bool& ties) const {
+    std::vector<std::size_t> last(spec_.size());  // merge that makes it
+    for (std::size_t i = 0; i < model_.merges.size(); ++i) {
+      last[static_cast<std::size_t>(model_.merges[i].result)] = i;
+    }
     std::vector<float> scores(spec_.size(), 0.0f);
-    std::vector<bool> made(spec_.size());
-    for (const Merge& merge : model_.merges) {
-      const auto id = static_cast<std::size_t>(merge.result);
-      if (!made[id]) scores[id] = -static_cast<float>(merge.rank) - 1.0f;
-      made[id] = true;
+    float score = -1;
+    std::size_t end = 0;  // of the block of merges that share a score
+    TokenId first = -1;   // the piece that opened it
+    ties = false;
+    for (std::size_t i = 0; i < model_.merges.size(); ++i) {
+      const auto id = static_cast<std::size_t>(model_.merges[i].result);
+      if (i > end) score -= 1;
+      if (i == 0 || i > end) first = model_.merges[i].result;
+      ties |= model_.merges[i].result != first;
+      end = std::max(end, last[id]);
+      scores[id] = score;
     }
     return scores;
+  }
+
+  // Readers of scores merge whatever two pieces form a third. Do the merges name every such pair?
+  bool names_all_pairs() const {
+    std::unordered_set<std::string_view> texts;
+    for (std::size_t id = 0; id < model_.pieces.size(); ++id) {
+      const bool text = kinds_[id] == TokenKind::normal || kinds_[id] == TokenKind::user_defined;
+      if (text && model_.pieces[id]) texts.insert(*model_.pieces[id]);
+    }
+    std::size_t pairs = 0;
+    for (const std::string_view piece : texts) {
+      for (std::size_t i = 1; i < piece.size(); ++i) {
+        pairs += texts.contains(piece.substr(0, i)) && texts.contains(piece.substr(i));
+      }
+    }
+    return pairs == model_.merges.size();
   }
 
   void write_sentencepiece() {
@@ -163,9 +191,22 @@ class GgufVocabularyWriter {
     put("tokenizer.ggml.model", std::string("llama"));
     put("tokenizer.ggml.pre", std::string("default"));
     write_tokens();
-    put("tokenizer.ggml.scores", scores_from_merges());
-    write_merges();  // readers that know them need no scores
+    bool ties = false;
+    put("tokenizer.ggml.scores", scores_from_merges(ties));
+    if (!names_all_pairs()) {
+      say("note: this vocabulary merges fewer pairs than its pieces allow; the GGUF file keeps the "
+          "merges for limbeck, but llama.cpp goes by scores and may cut some words otherwise");
+      write_merges();
+    } else if (ties && !has_blanks()) {
+      write_merges();  // they order what scores leave open
+    }
     put("tokenizer.ggml.add_space_prefix", prefix);
+  }
+
+  bool has_blanks() const {
+    return std::ranges::any_of(model_.pieces, [](const auto& piece) {
+      return piece && piece->find(' ') != std::string::npos;
+    });
   }
 
   void write_unigram() {
@@ -181,7 +222,7 @@ class GgufVocabularyWriter {
     bool merge = false, prefix = false;
     for (const Json* step : steps) {
       const std::string type = step->value("type", "");
-      if (type == "WhitespaceSplit") {
+      if (type == "WhitespaceSplit" || *step == split_at_blanks()) {
         merge = true;
       } else if (type == "Metaspace") {
         prefix = step->value("prepend_scheme", "always") != "never" &&

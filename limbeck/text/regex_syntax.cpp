@@ -393,6 +393,7 @@ class Translator {
 
   // A backslash and what stands for one character; moves past it.
   std::uint32_t escaped_code_point() {
+    if (at_ + 1 >= in_.size()) bad("nothing after the backslash");
     const char c = peek(1);
     constexpr std::array<std::pair<char, std::uint32_t>, 8> kControls = {
         {{'n', 10}, {'r', 13}, {'t', 9}, {'f', 12}, {'v', 11}, {'a', 7}, {'e', 27}, {'0', 0}}};
@@ -493,6 +494,7 @@ class Translator {
       }
       return escaped_code_point();
     }
+    if (at_ >= in_.size()) bad("a class is not closed");
     const auto point = code_point_at(in_, at_);
     at_ += point.bytes;
     return point.value;

@@ -9,13 +9,17 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/cli/arguments.h"
+#include "limbeck/pipeline/compare.h"
+#include "limbeck/pipeline/expectations.h"
 
 namespace limbeck::cli {
 namespace {
 
 constexpr const char* kExamples =
-    "limbeck advise model --task tasks/routing --max-size 300MB --min-speed 30\n"
-    "limbeck advise model.gguf --max-memory 8GB --general";
+    "limbeck advise model --task tasks/routing --max-size 300MB --recipe recipe.yaml\n"
+    "limbeck advise model.gguf --max-memory 8GB --general --measure";
+
+constexpr double kMeasureSeconds = 90;  // of the two minutes that --measure promises
 
 }  // namespace
 
@@ -23,6 +27,7 @@ int run_advise(int argc, char** argv) {
   std::filesystem::path model, task, recipe;
   std::vector<std::filesystem::path> results;
   std::string max_size, max_memory;
+  bool measure = false;
   pipeline::AdviseLimits limits;
   Arguments arguments("advise",
                       "Quantize, distil, or both? A ranked plan with size, memory, speed and cost, "
@@ -40,6 +45,8 @@ int run_advise(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--gpu-hours", limits.gpu_hours, "Accelerator hours that may be spent on training")
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--gpu", limits.gpu, "That accelerator: H100 SXM, A100, L4, RTX 4090, ...")
+      ->capture_default_str();
   app.add_option("--cpu-hours", limits.cpu_hours,
                  "Hours of this machine that may be spent on training")
       ->check(CLI::NonNegativeNumber)
@@ -50,6 +57,7 @@ int run_advise(int argc, char** argv) {
   app.add_flag("--general", limits.general, "The model must stay a generalist");
   app.add_option("--results", results,
                  "results.json of earlier comparisons: own measurements come first");
+  app.add_flag("--measure", measure, "Measure first (at most two minutes), here and now");
   app.add_option("--recipe", recipe, "Write the recipe that carries the plan out");
   arguments.add_json();
   if (!arguments.parse(argc, argv)) return 0;
@@ -59,8 +67,14 @@ int run_advise(int argc, char** argv) {
   if (!max_memory.empty())
     limits.max_memory = static_cast<double>(parse_bytes(max_memory, "--max-memory"));
   ThreadPool pool(arguments.common().threads);
-  const auto input = pipeline::read_advise_input(model, task, results);
-  const Json advice = pipeline::advise(input, limits, pipeline::measure_machine(pool));
+  pipeline::find_accelerator(limits.gpu);
+  auto input = pipeline::read_advise_input(model, task, results);
+  const pipeline::MachineLimits machine = pipeline::measure_machine(pool);
+  if (measure)
+    pipeline::measure_quality(input, machine, kMeasureSeconds / 2, task, pipeline::default_cache(),
+                              pool);
+  const Json advice =
+      pipeline::advise(input, limits, machine, measure ? &pool : nullptr, kMeasureSeconds / 2);
   if (!recipe.empty()) {
     const std::string text = pipeline::recipe_of(advice, input, task);
     if (text.empty()) {

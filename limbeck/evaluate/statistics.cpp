@@ -111,19 +111,58 @@ Interval paired_difference(std::span<const double> a, std::span<const double> b,
   return percentiles(mean(difference), means);
 }
 
-double mcnemar(std::span<const double> a, std::span<const double> b) {
+namespace {
+
+// Items that only a, and only b, got right.
+struct Discordant {
+  double only_a = 0, only_b = 0, n = 0;
+};
+
+Discordant discordant(std::span<const double> a, std::span<const double> b) {
   if (a.size() != b.size()) (void)differences(a, b);  // throws
-  std::int64_t only_a = 0, only_b = 0;
+  Discordant counts;
+  counts.n = static_cast<double>(a.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
     const bool right_a = a[i] >= 0.5, right_b = b[i] >= 0.5;
-    only_a += right_a && !right_b;
-    only_b += right_b && !right_a;
+    counts.only_a += right_a && !right_b;
+    counts.only_b += right_b && !right_a;
   }
-  const double n = static_cast<double>(only_a + only_b);
+  return counts;
+}
+
+// Tango's score of the hypothesis that the difference b - a is `d`.
+double tango_score(const Discordant& c, double d) {
+  const double half = (2 * c.n - c.only_b + c.only_a) * d - c.only_b - c.only_a;
+  const double constant = -c.only_a * d * (1 - d);
+  const double q = (std::sqrt(std::max(half * half - 8 * c.n * constant, 0.0)) - half) / (4 * c.n);
+  const double variance = c.n * (2 * q + d * (1 - d));
+  return (c.only_b - c.only_a - c.n * d) / std::sqrt(std::max(variance, 1e-300));
+}
+
+// Where the score, which falls with d, passes `target` between low and high.
+double where_score(const Discordant& c, double target, double low, double high) {
+  for (int i = 0; i < 100; ++i) {
+    const double middle = (low + high) / 2;
+    (tango_score(c, middle) > target ? low : high) = middle;
+  }
+  return (low + high) / 2;
+}
+
+}  // namespace
+
+Interval paired_proportions(std::span<const double> a, std::span<const double> b) {
+  const Discordant c = discordant(a, b);
+  if (c.n == 0) return {0, -1, 1};
+  const double value = (c.only_b - c.only_a) / c.n;
+  return {value, where_score(c, kZ, -1, value), where_score(c, -kZ, value, 1)};
+}
+
+double mcnemar(std::span<const double> a, std::span<const double> b) {
+  const Discordant counts = discordant(a, b);
+  const double n = counts.only_a + counts.only_b;
   if (n == 0) return 1;
   double tail = 0;  // P(X <= min) for X ~ Binomial(n, 1/2)
-  for (std::int64_t k = 0; k <= std::min(only_a, only_b); ++k) {
-    const double x = static_cast<double>(k);
+  for (double x = 0; x <= std::min(counts.only_a, counts.only_b); ++x) {
     tail += std::exp(std::lgamma(n + 1) - std::lgamma(x + 1) - std::lgamma(n - x + 1) -
                      n * std::log(2.0));
   }

@@ -31,6 +31,11 @@ Interval bootstrap_mean(std::span<const double> scores, std::uint64_t seed = 1);
 Interval paired_difference(std::span<const double> a, std::span<const double> b,
                            std::uint64_t seed = 1);
 
+// The same where every score is 0 or 1: Tango's score interval for paired proportions (Tango 1998,
+// Statistics in Medicine 17:891). Unlike a bootstrap it says how little few items, or items on
+// which both agree, can exclude. A score of at least .5 is right. Throws as paired_difference.
+Interval paired_proportions(std::span<const double> a, std::span<const double> b);
+
 // Exact two-sided McNemar test on right/wrong of the same items (binomial on the discordant pairs;
 // a score of at least .5 is right). p in [0, 1]; 1 without discordant pairs. Throws Error{usage}
 // when the sizes differ.

@@ -1,57 +1,21 @@
 // What the advisor starts from: the model's numbers, the task, earlier results, and this machine.
 #include <unistd.h>
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <cstdint>
-#include <functional>
-#include <numeric>
-
 #include "limbeck/base/error.h"
 #include "limbeck/distill/trainer.h"
 #include "limbeck/model/checkpoint.h"
 #include "limbeck/pipeline/advise.h"
+#include "limbeck/pipeline/advise_student.h"
 #include "limbeck/pipeline/compare.h"
 #include "limbeck/report/results.h"
+#include "limbeck/runtime/bench.h"
 
 namespace limbeck::pipeline {
-namespace {
-
-double seconds_of(const std::function<void()>& work) {
-  const auto begin = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-// Bytes/s of reading 256 MiB in order on all threads: the best of five passes.
-double read_bandwidth(ThreadPool& pool) {
-  std::vector<std::uint64_t> words(std::size_t{32} << 20);
-  pool.run_ranges(words.size(), words.size() / 64, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) words[i] = i;
-  });
-  std::atomic<std::uint64_t> sink = 0;
-  double best = 0;
-  for (int pass = 0; pass < 5; ++pass) {
-    const double seconds = seconds_of([&] {
-      pool.run_ranges(words.size(), words.size() / 64, [&](std::size_t begin, std::size_t end) {
-        std::uint64_t sums[8] = {};  // eight chains, so that the loads are not waited for
-        for (std::size_t i = begin; i + 8 <= end; i += 8) {
-          for (std::size_t j = 0; j < 8; ++j) sums[j] += words[i + j];
-        }
-        sink += std::accumulate(std::begin(sums), std::end(sums), std::uint64_t{0});
-      });
-    });
-    best = std::max(best, static_cast<double>(words.size() * sizeof(std::uint64_t)) / seconds);
-  }
-  return best;
-}
-
-}  // namespace
-
 MachineLimits measure_machine(ThreadPool& pool) {
   MachineLimits limits;
-  limits.read_bandwidth = read_bandwidth(pool);
+  limits.read_bandwidth = measure_read_bandwidth(pool, std::size_t{256} << 20);
+  limits.cache_bandwidth = measure_read_bandwidth(pool, std::size_t{4} << 20);
+  limits.int8_products = measure_int8_products(pool);
   limits.memory_bytes =
       static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
   if (distill::can_train()) limits.train_flops = distill::matmul_flops(pool.size());
@@ -78,6 +42,28 @@ AdviseInput read_advise_input(const std::filesystem::path& model, const std::fil
     report::check_results(input.results.back(), path.string());
   }
   return input;
+}
+
+void measure_quality(AdviseInput& input, const MachineLimits& machine, double seconds,
+                     const std::filesystem::path& task, const std::filesystem::path& cache,
+                     ThreadPool& pool) {
+  if (!input.task || input.file_bytes <= 0 || cache.empty()) return;
+  const double parameters = static_cast<double>(parameter_count(input.architecture));
+  // Rounding costs about a microsecond a weight and type.
+  if (parameters * 3e-6 > seconds / 3) return;
+  const TaskSize size = task_size(*input.task);
+  const double item_s = (size.prompt_tokens + size.answer_tokens) * parameters /
+                        std::max(0.05 * machine.int8_products, 1.0);
+  CompareOptions options;
+  options.models.push_back({"", input.model.string(), "original", ""});
+  options.tasks.push_back(task);
+  if (input.bits_per_weight >= 15) options.bits = {"q8_0", "q4_k_m", "q3_k_m"};
+  options.bits_method = "rtn";
+  options.limit = static_cast<std::int64_t>(std::max(seconds / 6 / item_s, 20.0));
+  options.speed = false;
+  options.cache = cache;
+  options.command = "limbeck advise --measure";
+  input.results.insert(input.results.begin(), compare(options, pool));
 }
 
 }  // namespace limbeck::pipeline

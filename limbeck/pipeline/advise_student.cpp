@@ -80,24 +80,29 @@ TaskSize task_size(const Task& task) {
   return {size.prompt_tokens / n, size.answer_tokens / n};
 }
 
-TrainingCost training_cost(const Task& task, const Architecture& teacher,
-                           const Architecture& student, double train_flops) {
+TrainingCost training_cost(const Task& task, double items, const Architecture& teacher,
+                           const Architecture& student, const MachineLimits& machine,
+                           std::string_view gpu) {
   const TaskSize size = task_size(task);
-  const double items = static_cast<double>(task.train.size()),
-               tokens = items * (size.prompt_tokens + size.answer_tokens);
+  const double tokens = items * (size.prompt_tokens + size.answer_tokens);
   TrainingCost cost;
   cost.tokens = kAdvisedEpochs * tokens;
   cost.flop = 6 * static_cast<double>(parameter_count(student)) * cost.tokens +
               2 * static_cast<double>(parameter_count(teacher)) * tokens;
-  if (train_flops > 0) cost.cpu_hours = cost.flop / (train_flops * kUtilisation) / 3600;
-  cost.gpu_hours = cost.flop / (accelerators()[0].tflops * 1e12 * kUtilisation) / 3600;
+  if (machine.train_flops > 0)
+    cost.cpu_hours = cost.flop / (machine.train_flops * kUtilisation) / 3600;
+  cost.gpu_hours = cost.flop / (find_accelerator(gpu).tflops * 1e12 * kUtilisation) / 3600;
   return cost;
 }
 
-double tokenizer_bytes(const std::filesystem::path& model, const Architecture& architecture) {
-  double bytes = 1024;  // architecture keys and tensor names
-  for (const TensorSpec& tensor : tensor_specs(architecture))
-    bytes += 8 + static_cast<double>(tensor.name.size()) + 4 + 16 + 4 + 8;
+double file_overhead(const std::filesystem::path& model, const Architecture& architecture,
+                     bool quantized) {
+  double bytes = 1400;  // architecture keys
+  for (const TensorSpec& tensor : tensor_specs(architecture)) {
+    const auto name = static_cast<double>(tensor.name.size());
+    bytes += 8 + name + 4 + 16 + 4 + 8;
+    if (quantized) bytes += name + 74;  // {"name": .., "type": .., "error": .., "method": ..}
+  }
   try {
     for (const auto& [key, value] : Tokenizer::open(model).to_gguf())
       bytes += 8 + static_cast<double>(key.size()) + std::visit(StoredBytes{}, value);

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "limbeck/model/architecture.h"
+#include "limbeck/pipeline/advise.h"
 #include "limbeck/task/task.h"
 
 namespace limbeck::pipeline {
@@ -24,13 +25,17 @@ struct TrainingCost {
   double tokens = 0;  // seen by the student over all epochs
   double flop = 0;    // teacher's labelling (2 per parameter and token) and student's training (6)
   double cpu_hours = 0;  // at the measured rate; 0 if it cannot train here
-  double gpu_hours = 0;  // on the first of accelerators()
+  double gpu_hours = 0;  // on the accelerator named
 };
-TrainingCost training_cost(const Task& task, const Architecture& teacher,
-                           const Architecture& student, double train_flops);
+// Of training on `items` of the task's training inputs.
+TrainingCost training_cost(const Task& task, double items, const Architecture& teacher,
+                           const Architecture& student, const MachineLimits& machine,
+                           std::string_view gpu);
 
-// Bytes of the tokenizer and other keys in a GGUF file of this model: exact where its tokenizer can
-// be read, else an estimate of 16 bytes a token.
-double tokenizer_bytes(const std::filesystem::path& model, const Architecture& architecture);
+// Bytes of a GGUF file of this model beside its tensors: tokenizer, keys, tensor names, manifest.
+// Exact but for the manifest's numbers where the tokenizer can be read, else at 16 bytes a token.
+// `quantized`: with the manifest of a quantization.
+double file_overhead(const std::filesystem::path& model, const Architecture& architecture,
+                     bool quantized);
 
 }  // namespace limbeck::pipeline

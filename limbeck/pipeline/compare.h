@@ -13,10 +13,11 @@
 namespace limbeck::pipeline {
 
 struct ComparedModel {
-  std::string name;  // empty: the file's or folder's name
-  std::string path;  // folder or GGUF file
+  std::string name;  // empty: the file's, folder's or endpoint's name
+  std::string path;  // folder, GGUF file, or endpoint: http://host:port/v1#name
   std::string role;  // "original", "quantized", "distilled", "distilled+quantized"; empty: guessed
                      // from the manifest
+  std::string base;  // name of the model that it is a quantized form of; empty: none
 };
 
 struct CompareOptions {
@@ -27,14 +28,26 @@ struct CompareOptions {
   std::int64_t limit = 0;                    // test items of each task; 0: all
   std::int64_t text_tokens = 20'000;         // of each text; 0: all
   bool speed = true;                         // measure tokens/s and latency
+  double speed_s = 2;                        // spent on each of a model's two rates
   bool constrained = true;                   // answers only of the task's form
+  // Each model of 16 bits or more is also measured in these forms, made on the fly into the cache:
+  // "8".."2" (the mix of that size), "3.5" (types chosen for that many bits a weight), or a type.
+  std::vector<std::string> bits;
+  std::string bits_method;  // rtn | imatrix | gptq; empty: gptq where the first task can calibrate
+  std::filesystem::path
+      cache;  // of what was measured and made; empty: none, `bits` then must be too
   std::uint64_t seed = 1;
   std::string command;  // how to reproduce, for the report
 };
 
-// Throws Error{usage} on no model or a bad task. What cannot be measured for a model is named in
-// its "not_measured", with the reason.
+// Throws Error{usage} on no model, a model that cannot be opened, or a bad task. What cannot be
+// measured for a model is named in its "not_measured", with the reason. With a cache, what was
+// measured before of the same files, task, options and program is not measured again: a killed
+// comparison goes on where it was. Throws Error{interrupted} on a signal.
 Json compare(const CompareOptions& options, ThreadPool& pool);
+
+// $XDG_CACHE_HOME/limbeck, else ~/.cache/limbeck, else a folder of this user under /tmp.
+std::filesystem::path default_cache();
 
 // results.json, report.md and report.html in `folder`, each atomically.
 void write_reports(const Json& results, const std::filesystem::path& folder);

@@ -5,6 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "limbeck/task/task.h"
+
 namespace limbeck::pipeline {
 
 // Llama-3-8B on WikiText-2, importance-weighted files: llama.cpp, tools/perplexity/README.md.
@@ -18,21 +20,27 @@ inline constexpr std::string_view kQuantizationSource =
     "llama.cpp tools/perplexity/README.md (Llama-3-8B, WikiText-2, importance-weighted)";
 std::span<const QuantizationRow> quantization_rows() noexcept;
 
-// Dense bf16 matrix products of common accelerators, TFLOP/s, from their data sheets. Training
-// small models reaches about a third of it (kUtilisation).
+// Dense bf16 (T4: fp16) matrix products of common accelerators, TFLOP/s, from their data sheets.
+// Training small models reaches about a third of it (kUtilisation).
 struct Accelerator {
   std::string_view name;
   double tflops;
 };
 inline constexpr double kUtilisation = 0.33;
 std::span<const Accelerator> accelerators() noexcept;
+// In any case; throws Error{usage} naming the nearest.
+const Accelerator& find_accelerator(std::string_view name);
 
-// Distilling narrow tasks: students of 1-8B against teachers of 100B and more.
-inline constexpr std::string_view kDistillationSource =
-    "distil labs' published benchmarks: a 4B student at or above its 120B teacher on 8 of 9 narrow "
-    "tasks (34-50 items each, no intervals)";
-// Small students after quantization-aware healing keep this share of the score: NVIDIA, arXiv
-// 2601.20088 (median).
+// What a small student of one narrow task may reach, by the kind of task.
+struct DistillationRow {
+  TaskKind kind;
+  std::string_view expected, source;
+};
+const DistillationRow& distillation_row(TaskKind kind) noexcept;
+
+// Small students after quantization-aware healing keep this share of the score (median).
 inline constexpr double kHealedShare = 0.992;
+inline constexpr std::string_view kHealedSource =
+    "NVIDIA, quantization-aware distillation, arXiv:2601.20088 (median of its tables)";
 
 }  // namespace limbeck::pipeline

@@ -126,8 +126,9 @@ class Run {
                   {"bits_per_weight", result.bits_per_weight},
                   {"seconds", result.seconds}};
     });
-    quantized_.push_back(
-        {name, output.string(), step.of_teacher ? "quantized" : "distilled+quantized"});
+    quantized_.push_back({name, output.string(),
+                          step.of_teacher ? "quantized" : "distilled+quantized",
+                          step.of_teacher ? "teacher" : "student"});
     stop_if_interrupted(kResume);
   }
 
@@ -140,14 +141,14 @@ class Run {
 
   Json measure() {
     CompareOptions compare_options;
-    compare_options.models.push_back({"teacher", teacher_, "original"});
+    compare_options.models.push_back({"teacher", teacher_, "original", ""});
     for (const ComparedModel& model : quantized_) {
       if (model.role == "quantized") compare_options.models.push_back(model);
     }
-    compare_options.models.push_back({"student", model("student").string(), "distilled"});
+    compare_options.models.push_back({"student", model("student").string(), "distilled", ""});
     if (recipe_.control)
       compare_options.models.push_back(
-          {"student-control", model("student-control").string(), "trained on texts"});
+          {"student-control", model("student-control").string(), "trained on texts", ""});
     for (const ComparedModel& model : quantized_) {
       if (model.role != "quantized") compare_options.models.push_back(model);
     }
@@ -158,6 +159,7 @@ class Run {
     compare_options.limit = recipe_.compare_limit;
     compare_options.seed = recipe_.seed;
     compare_options.command = options_.command;
+    compare_options.cache = folder_.path() / "cache";
     Json hashes = Json::array();
     for (const ComparedModel& compared : compare_options.models)
       hashes.push_back(content_hash(compared.path));

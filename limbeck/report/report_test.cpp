@@ -122,10 +122,77 @@ TEST(Html, EscapesForeignText) {
   EXPECT_EQ(terminal_text(results, 100).find('\x1b'), std::string::npos);
 }
 
+TEST(Html, TheStyleSheetIsAllowedByItsHashAlone) {
+  const std::string page = html_page(results_of({model("teacher", 1e6, 0.95)}));
+  EXPECT_NE(page.find("default-src 'none'; style-src 'sha256-"), std::string::npos);
+  EXPECT_EQ(page.find("unsafe-inline"), std::string::npos);
+  EXPECT_EQ(page.find(" style=\""), std::string::npos);
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+}
+
+TEST(Html, StaysUnderAMegabyte) {
+  Json models = Json::array();
+  for (int i = 0; i < 40; ++i)
+    models.push_back(model(std::string(300, 'm') + std::to_string(i), 1e6 - i, 0.95,
+                           difference_of(0, -0.01, 0.01)));
+  Json results = results_of(std::move(models));
+  const std::string evil(5000, '<');
+  Json answers = Json::array(), recall = Json::array();
+  for (int i = 0; i < 40; ++i) {
+    answers.push_back({{"model", "m"}, {"answer", evil}, {"right", false}});
+    recall.push_back(0.5);
+  }
+  results["disagreements"] = results["classes"] = results["confusions"] = Json::array();
+  for (int i = 0; i < 20; ++i)
+    results["disagreements"].push_back({{"input", evil}, {"gold", evil}, {"answers", answers}});
+  for (int i = 0; i < 2000; ++i) {
+    results["classes"].push_back({{"class", evil}, {"n", 3}, {"recall", recall}});
+    results["confusions"].push_back(
+        {{"model", evil}, {"gold", evil}, {"predicted", evil}, {"n", 1}});
+  }
+  const std::string page = html_page(results);
+  EXPECT_LT(page.size(), 1'000'000u);
+  EXPECT_NE(page.find("see results.json"), std::string::npos);
+}
+
+TEST(Html, HasWhatScreenReadersAndKeyboardsNeed) {
+  Json results = results_of(
+      {model("teacher", 1e6, 0.95), model("tiny", 1e4, 0.93, difference_of(-0.02, -0.05, 0.01))});
+  const std::string page = html_page(results);
+  const auto count_of = [&](std::string_view text) {
+    int n = 0;
+    for (std::size_t at = page.find(text); at != page.npos; at = page.find(text, at + 1)) ++n;
+    return n;
+  };
+  EXPECT_EQ(count_of("<table>"), count_of("<caption>"));
+  EXPECT_EQ(count_of("<th>"), 0);
+  EXPECT_GT(count_of("<svg viewBox=\"0 0 640"), 0);
+  EXPECT_EQ(count_of("<svg viewBox=\"0 0 640"), count_of("<desc id="));
+  EXPECT_EQ(count_of("<div class=\"scroll\""), count_of("tabindex=\"0\" role=\"region\""));
+  EXPECT_NE(page.find("<html lang=\"en\">"), std::string::npos);
+}
+
+TEST(Verdict, WhatWasNotMeasuredIsNoVerdict) {
+  Json missing = model("tiny", 1e4, 0.9);
+  missing["tasks"] = Json::array({{{"task", "routing"}}});
+  const Json results = results_of({model("teacher", 1e6, 0.95), missing});
+  EXPECT_EQ(results.at("verdict").at("confidence"), "not measured");
+  Json endpoint = model("big", 0, 0.95);
+  endpoint.erase("bytes");
+  const Json against = results_of({endpoint, model("tiny", 1e4, 0.95, difference_of(0, 0, 0.01))});
+  EXPECT_EQ(against.at("verdict").at("confidence"), "not measured");
+  EXPECT_NE(html_page(against).find("not known"), std::string::npos);
+}
+
+TEST(Tables, MarkNoise) {
+  EXPECT_EQ(marked_difference(difference_of(-0.02, -0.05, 0.01)), "-2.0 (-5.0..+1.0) noise");
+  EXPECT_EQ(marked_difference(difference_of(-0.02, -0.05, -0.01)), "-2.0 (-5.0..-1.0)");
+  EXPECT_EQ(marked_difference(nullptr), "-");
+}
+
 TEST(Svg, FrontierIsWhatNothingBeats) {
-  std::vector<PlotPoint> points = {{"big", 100, 95, 94, 96, false},
-                                   {"small", 10, 94, 93, 95, false},
-                                   {"beaten", 50, 90, 89, 91, false}};
+  std::vector<PlotPoint> points = {
+      {"big", 100, 95, 94, 96}, {"small", 10, 94, 93, 95}, {"beaten", 50, 90, 89, 91}};
   mark_frontier(points, true);
   EXPECT_TRUE(points[0].frontier);
   EXPECT_TRUE(points[1].frontier);
@@ -134,8 +201,9 @@ TEST(Svg, FrontierIsWhatNothingBeats) {
 
 TEST(Svg, OnePointAndNoPointAreFine) {
   EXPECT_EQ(plot_svg({}), "");
-  EXPECT_NE(plot_svg({"t", "x", "y", true, {{"only", 10, 1, 1, 1, true}}}).find("<circle"),
-            std::string::npos);
+  Plot one;
+  one.points = {{"only", 10, 1, 1, 1}};
+  EXPECT_NE(plot_svg(one).find("<circle"), std::string::npos);
 }
 
 TEST(Results, OtherSchemasAreRefused) {

@@ -29,22 +29,6 @@ std::string speed(const Json& interval, const Json& first) {
   return text;
 }
 
-// What the manifest says the making of a model took: tokens and time, or "none".
-std::string training(const Json& model) {
-  const Json& training = at(model, {"training"});
-  if (!training.is_object() || training.empty()) return "none";
-  if (at(training, {"tokens"}).is_number()) {
-    return fmt::format(
-        "{} tokens, {}", count(training.at("tokens")),
-        human_seconds(at(training, {"seconds"}).is_number() ? training.at("seconds").get<double>()
-                                                            : 0));
-  }
-  if (at(training, {"calibration_tokens"}).is_number()) {
-    return fmt::format("{} calibration tokens", count(training.at("calibration_tokens")));
-  }
-  return "none";
-}
-
 const Json& entry_of(const Json& model, const char* list, std::size_t index) {
   static const Json null;
   const Json& entries = at(model, {list});
@@ -111,19 +95,71 @@ void add_task_rows(Builder& table, const Json& results, std::size_t index,
     });
   };
   add(primary);
-  if (!all_metrics) return;
+  if (!all_metrics) {
+    table.row("  difference, points", [&](const Json& model) {
+      return marked_difference(at(entry_of(model, "tasks", index), {"difference"}));
+    });
+    return;
+  }
   table.row("difference, points", [&](const Json& model) {
-    return difference(at(entry_of(model, "tasks", index), {"difference"}));
+    return marked_difference(at(entry_of(model, "tasks", index), {"difference"}));
   });
   table.row("p of the difference", [&](const Json& model) {
     return p_value(at(entry_of(model, "tasks", index), {"difference", "p"}));
   });
+  if (results.at("models").size() > 2) {
+    table.row("p, Holm-adjusted", [&](const Json& model) {
+      return p_value(at(entry_of(model, "tasks", index), {"difference", "p_adjusted"}));
+    });
+  }
   for (const std::string& name : names) {
     if (name != primary) add(name);
   }
 }
 
+std::string milliseconds(const Json& value) {
+  if (!value.is_number()) return "-";
+  const double ms = 1000 * value.get<double>();
+  return fmt::format("{:.{}f}", ms, ms < 10 ? 2 : ms < 100 ? 1 : 0);
+}
+
 }  // namespace
+
+std::string marked_difference(const Json& value) {
+  const Json &low = at(value, {"low"}), &high = at(value, {"high"});
+  const bool noise =
+      low.is_number() && high.is_number() && low.get<double>() <= 0 && high.get<double>() >= 0;
+  return difference(value) + (noise ? " noise" : "");
+}
+
+std::string training_text(const Json& model) {
+  if (at(model, {"format"}) == "endpoint") return "not told";
+  const Json& training = at(model, {"training"});
+  std::string text;
+  if (at(training, {"tokens"}).is_number()) {
+    const Json& seconds = at(training, {"seconds"});
+    text = fmt::format("{} tokens, {}", count(training.at("tokens")),
+                       human_seconds(seconds.is_number() ? seconds.get<double>() : 0));
+  }
+  const Json& calibration = at(training, {"calibration_tokens"});
+  if (calibration.is_number() && calibration.get<double>() > 0)
+    text += fmt::format("{}{} calibration tokens", text.empty() ? "" : " + ", count(calibration));
+  return text.empty() ? "none" : text;
+}
+
+std::string making_text(const Json& model) {
+  const Json& training = at(model, {"training"});
+  const auto text = [&](const char* key) {
+    const Json& value = at(training, {key});
+    return value.is_string() ? safe_tty(value.get<std::string>()) : std::string();
+  };
+  std::string out = text("method");
+  if (const Json& seed = at(training, {"seed"}); seed.is_number())
+    out += fmt::format("{}seed {}", out.empty() ? "" : ", ", seed.dump());
+  if (const std::string by = text("quantized_by"); !by.empty())
+    out += fmt::format("{}quantized ({})", out.empty() ? "" : "; ", by);
+  return out;
+}
 
 Rows dimension_rows(const Json& results) {
   Builder table(results);
@@ -156,12 +192,26 @@ Rows dimension_rows(const Json& results) {
       return value.is_number() ? speed({{"value", value}}, {{"value", base}}) : std::string("-");
     });
   }
+  for (const auto& [label, key] :
+       {std::pair("task, p50 ms", "p50_s"), std::pair("task, p95 ms", "p95_s")})
+    table.row(label, [key = key](const Json& model) { return milliseconds(at(model, {key})); });
   if (longest(results, "tasks") > 0) {
     table.section("Accuracy");
     add_task_rows(table, results, 0, label_of(results, "tasks", 0, "task") + " ", true);
   }
   table.section("Training required");
-  table.row("training", training);
+  table.row("training, tokens", [](const Json& model) {
+    const Json& tokens = at(model, {"training", "tokens"});
+    if (tokens.is_number()) return count(tokens);
+    return std::string(at(model, {"format"}) == "endpoint" ? "not told" : "none");
+  });
+  table.row("training, time", [](const Json& model) {
+    const Json& seconds = at(model, {"training", "seconds"});
+    return seconds.is_number() ? human_seconds(seconds.get<double>()) : std::string("-");
+  });
+  table.row("calibration, tokens", [](const Json& model) {
+    return count(at(model, {"training", "calibration_tokens"}));
+  });
   if (longest(results, "tasks") > 1 || longest(results, "texts") > 0)
     table.section("Task specificity");
   for (std::size_t i = 1; i < longest(results, "tasks"); ++i) {

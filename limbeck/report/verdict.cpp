@@ -31,30 +31,47 @@ Quality quality(const Json& model) {
   return Quality::undecided;
 }
 
+// "3.1x smaller (3.54 MB against 11.0 MB)"; empty where a size is unknown.
+std::string size_text(const Json& model, const Json& first, bool with_bytes) {
+  const double here = size_of(model), there = size_of(first);
+  if (here <= 0 || there <= 0) return {};
+  const std::string factor = there >= here ? fmt::format("{:.1f}x smaller", there / here)
+                                           : fmt::format("{:.1f}x larger", here / there);
+  return with_bytes ? fmt::format("{} than {} ({} against {})", factor,
+                                  first.at("name").get<std::string>(), bytes(at(model, {"bytes"})),
+                                  bytes(at(first, {"bytes"})))
+                    : factor;
+}
+
 std::string describe(const Json& model, const Json& first) {
   const std::string name = model.at("name").get<std::string>();
-  const std::string score = percent_interval(
-      at(first_task(model), {"metrics", at(first_task(model), {"primary"}).get<std::string>()}));
-  const double factor = size_of(model) > 0 ? size_of(first) / size_of(model) : 0;
+  const Json& task = first_task(model);
+  const Json& primary = at(task, {"primary"});
+  if (!primary.is_string()) return fmt::format("{}: not measured on the task", name);
+  const std::string score = percent_interval(at(task, {"metrics", primary.get<std::string>()})),
+                    size = size_text(model, first, false),
+                    change = difference(at(task, {"difference"}));
+  const std::string begin = fmt::format("{}: {} %{}", name, score, size.empty() ? "" : ", " + size);
   switch (quality(model)) {
     case Quality::keeps:
-      return fmt::format("{}: {}, {:.1f}x smaller, within {:.0f} points of the original", name,
-                         score, factor, 100 * kMargin);
+      return fmt::format("{}, within {:.0f} points of the original ({})", begin, 100 * kMargin,
+                         change);
     case Quality::worse:
-      return fmt::format("{}: {}, {:.1f}x smaller, worse: {} points", name, score, factor,
-                         difference(at(first_task(model), {"difference"})));
+      return fmt::format("{}, worse: {} points", begin, change);
     case Quality::undecided:
-      return fmt::format("{}: {}, {:.1f}x smaller, the difference of {} points is within the noise",
-                         name, score, factor, difference(at(first_task(model), {"difference"})));
+      return fmt::format("{}, the difference of {} points is within the noise", begin, change);
     case Quality::unknown:
       break;
   }
-  return fmt::format("{}: not measured on the task", name);
+  return begin + ", nothing to compare it with";
 }
 
-Json result(std::string sentence, std::string_view confidence, Json reasons) {
+// `model` is the one the sentence names; null: none.
+Json result(std::string sentence, std::string_view confidence, Json reasons,
+            const Json* model = nullptr) {
   return {{"sentence", std::move(sentence)},
           {"confidence", confidence},
+          {"model", model ? model->at("name") : Json()},
           {"reasons", std::move(reasons)}};
 }
 
@@ -72,41 +89,53 @@ Json verdict(const Json& results) {
   Json reasons = Json::array();
   const Json* keeper = nullptr;     // the smallest model that keeps the original's quality
   const Json* candidate = nullptr;  // the smallest one that may
+  bool any_worse = false;
+  const auto smaller = [&](const Json& model, const Json* than) {
+    return size_of(model) > 0 && size_of(model) < size_of(than ? *than : first);
+  };
   for (const Json& model : models) {
     if (&model == &first) continue;
     reasons.push_back(describe(model, first));
     const Quality q = quality(model);
-    if (q == Quality::keeps && (!keeper || size_of(model) < size_of(*keeper))) keeper = &model;
-    if (q == Quality::undecided && (!candidate || size_of(model) < size_of(*candidate)))
-      candidate = &model;
+    any_worse = any_worse || q == Quality::worse;
+    if (q == Quality::keeps && smaller(model, keeper)) keeper = &model;
+    if (q == Quality::undecided && smaller(model, candidate)) candidate = &model;
   }
   const std::string task = at(first_task(first), {"task"}).is_string()
                                ? first_task(first).at("task").get<std::string>()
                                : "the task";
+  const std::string stay = first.at("name").get<std::string>();
   if (keeper) {
-    return result(
-        fmt::format("For {}, use {}: {:.1f}x smaller than {} ({} against {}), and its score is "
-                    "within {:.0f} points of it at 95 % confidence.",
-                    task, keeper->at("name").get<std::string>(), size_of(first) / size_of(*keeper),
-                    first.at("name").get<std::string>(), bytes(at(*keeper, {"bytes"})),
-                    bytes(at(first, {"bytes"})), 100 * kMargin),
-        "measured", reasons);
+    return result(fmt::format("For {}, use {}: {}, and its score is within {:.0f} points of it at "
+                              "95 % confidence.",
+                              task, keeper->at("name").get<std::string>(),
+                              size_text(*keeper, first, true), 100 * kMargin),
+                  "measured", reasons, keeper);
   }
   if (candidate) {
     return result(
-        fmt::format("For {}, {} ({:.1f}x smaller) may do, but {} test items cannot tell its score "
-                    "from that of {} within {:.0f} points: test more items.",
+        fmt::format("For {}, {} ({}) may do, but {} test items cannot tell its score from that of "
+                    "{} within {:.0f} points: test more items.",
                     task, candidate->at("name").get<std::string>(),
-                    size_of(first) / size_of(*candidate), count(at(first_task(first), {"n"})),
-                    first.at("name").get<std::string>(), 100 * kMargin),
-        "within the noise", reasons);
+                    size_text(*candidate, first, false), count(at(first_task(first), {"n"})), stay,
+                    100 * kMargin),
+        "within the noise", reasons, candidate);
   }
   if (models.size() == 1)
     return result("One model was measured; there is nothing to compare it with.", "measured",
                   reasons);
-  return result(fmt::format("For {}, stay with {}: every smaller model measured here is worse.",
-                            task, first.at("name").get<std::string>()),
-                "measured", reasons);
+  if (size_of(first) <= 0)
+    return result(fmt::format("The size of {} is not known, so no model here can be called "
+                              "smaller: see the scores.",
+                              stay),
+                  "not measured", reasons);
+  if (!any_worse)
+    return result(
+        fmt::format("For {}, nothing smaller than {} was measured on the task.", task, stay),
+        "not measured", reasons);
+  return result(
+      fmt::format("For {}, stay with {}: every smaller model measured here is worse.", task, stay),
+      "measured", reasons, &first);
 }
 
 }  // namespace limbeck::report

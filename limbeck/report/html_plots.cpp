@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -26,7 +27,7 @@ bool accuracy_point(const Json& model, std::initializer_list<std::string_view> x
   const Json& x = at(model, x_path);
   if (!tasks.is_array() || tasks.empty() || !x.is_number() || x.get<double>() <= 0) return false;
   const Json& metric = at(tasks[0], {"metrics", text_of(at(tasks[0], {"primary"}))});
-  if (!at(metric, {"value"}).is_number()) return false;
+  if (!at(metric, {"value"}).is_number() || !std::isfinite(x.get<double>())) return false;
   point = {text_of(at(model, {"name"})),
            x.get<double>(),
            100 * metric.at("value").get<double>(),

@@ -7,6 +7,7 @@
 #include "limbeck/base/utf8.h"
 #include "limbeck/report/results.h"
 #include "limbeck/report/svg.h"
+#include "limbeck/report/svg_axis.h"
 #include "limbeck/report/tables.h"
 
 namespace limbeck::report {
@@ -70,6 +71,18 @@ std::string facts(const Json& results) {
   return out.empty() ? "" : "<dl class=\"facts\">" + out + "</dl>";
 }
 
+// Tokens trained on, and tokens calibrated on: "1.83M + 65.5k cal."
+std::string short_training(const Json& model) {
+  if (at(model, {"format"}) == "endpoint") return "not told";
+  const Json& training = at(model, {"training"});
+  const double tokens = number_or(at(training, {"tokens"}), 0),
+               calibration = number_or(at(training, {"calibration_tokens"}), 0);
+  std::string out = tokens > 0 ? short_number(tokens) : "";
+  if (calibration > 0)
+    out += fmt::format("{}{} cal.", out.empty() ? "" : " + ", short_number(calibration));
+  return out.empty() ? "none" : out;
+}
+
 std::string_view explain(std::string_view confidence) {
   if (confidence == "measured")
     return "The intervals below, paired on the same test items, support this sentence at 95 %.";
@@ -118,10 +131,12 @@ std::string verdict_section(const Json& results) {
   if (!reasons.empty())
     reasons =
         "<details><summary>Every model in one line</summary><ul>" + reasons + "</ul></details>";
+  std::string alternative = cell_at(results, {"verdict", "alternative"});
+  if (!alternative.empty()) alternative = "<p class=\"alternative\">" + alternative + "</p>";
   return fmt::format(
-      "<section class=\"verdict\" id=\"verdict\" aria-label=\"Verdict\"><p>{}</p>{}"
+      "<section class=\"verdict\" id=\"verdict\" aria-label=\"Verdict\"><p>{}</p>{}{}"
       "<p class=\"conf\"><span class=\"badge\">{}</span>{}</p>{}</section>",
-      html_escape(text_at(results, {"verdict", "sentence"})), facts(results),
+      html_escape(text_at(results, {"verdict", "sentence"})), facts(results), alternative,
       html_escape(confidence), explain(confidence), reasons);
 }
 
@@ -135,7 +150,7 @@ std::string ways_table(const Json& results) {
                   "The ways side by side. Differences are paired on the same test items; 'noise' "
                   "where the interval includes zero.",
                   {"model", "<way", "size", "smaller", score, "difference, points", "items/s",
-                   "peak memory", "training"});
+                   "peak memory", "training, tokens"});
   for (const Json& model : results.at("models")) {
     const Json& task = first_task(model);
     const double bytes_first = number_or(at(first, {"bytes"}), 0),
@@ -157,7 +172,7 @@ std::string ways_table(const Json& results) {
           marked_difference(at(task, {"difference"})), number(at(model, {"items_per_s"}), 0),
           bytes(at(model, {"peak_bytes"}))})
       out += "<td>" + html_escape(text) + "</td>";
-    out += "<td class=\"wrap\">" + html_escape(training_text(model)) + "</td></tr>";
+    out += "<td>" + html_escape(short_training(model)) + "</td></tr>";
   }
   return "<h2 id=\"ways\">The ways side by side</h2>" + out + table_end();
 }

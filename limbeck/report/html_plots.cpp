@@ -71,12 +71,12 @@ Plot bits_plot(const Json& results) {
   for (auto& [base, points] : families) {
     if (points.size() < 2) continue;
     std::ranges::sort(points, {}, &PlotPoint::x);
-    PlotLine line{"", points.front().way, {}};
+    PlotLine line{base, points.back().way, {}};
     for (const PlotPoint& point : points) line.points.emplace_back(point.x, point.y);
     plot.lines.push_back(std::move(line));
     plot.points.insert(plot.points.end(), points.begin(), points.end());
   }
-  for (PlotPoint& point : plot.points) point.frontier = true;
+  for (PlotPoint& point : plot.points) point.filled = true, point.named = false;
   return plot;
 }
 
@@ -98,6 +98,13 @@ Plot curves_plot(const Json& results) {
       plot.lines.push_back(std::move(line));
   }
   return plot;
+}
+
+// Where many points would hide each other's names, only the first model and the frontier have one.
+void name_what_fits(Plot& plot) {
+  if (plot.points.size() <= 5) return;
+  for (PlotPoint& point : plot.points) point.named = point.frontier;
+  plot.points.front().named = true;
 }
 
 std::string figure(const Plot& plot, const std::string& caption) {
@@ -124,6 +131,7 @@ std::string plots_section(const Json& results) {
       accuracy_plot(results, "p-size", "Accuracy against size", "size on disk", "B", {"bytes"});
   if (size.points.size() > 1) {
     mark_frontier(size.points, true);
+    name_what_fits(size);
     out += figure(size,
                   "Bars: 95 % intervals. Filled and joined: no other model is both smaller "
                   "and at least as good.");
@@ -132,6 +140,7 @@ std::string plots_section(const Json& results) {
                              "", {"items_per_s"});
   if (speed.points.size() > 1) {
     mark_frontier(speed.points, false);
+    name_what_fits(speed);
     out += figure(speed, "Filled and joined: no other model is both faster and at least as good.");
   }
   if (const Plot bits = bits_plot(results); bits.points.size() > 1)

@@ -106,7 +106,7 @@ class Labels {
       const char* anchor;
     };
     std::vector<Place> places;
-    if (above) places = {{x, y - 12, "middle"}, {x, y + 20, "middle"}};
+    if (above) places = {{x, y - 12, "end"}, {x, y - 27, "end"}, {x, y + 20, "end"}};
     for (const double drop : {0.0, -15.0, 15.0, -30.0, 30.0, -45.0, 45.0, -60.0, 60.0}) {
       places.push_back({x + 10, y + 4 + drop, "start"});
       places.push_back({x - 10, y + 4 + drop, "end"});
@@ -266,13 +266,14 @@ std::string plot_svg(const Plot& plot) {
            line(px - 4, y(point.high), px + 4, y(point.high), "bar");
   }
   for (const PlotPoint& point : plot.points)
-    out += mark_svg(point.way, x(point.x), y(point.y), point.frontier);
-  for (const PlotPoint& point : plot.points)
-    out += labels.place(point.label, x(point.x), y(point.y), !plot.lines.empty());
+    out += mark_svg(point.way, x(point.x), y(point.y), point.frontier || point.filled);
+  for (const PlotPoint& point : plot.points) {
+    if (point.named) out += labels.place(point.label, x(point.x), y(point.y), false);
+  }
   for (const PlotLine& each : plot.lines) {
     if (!each.label.empty() && !each.points.empty())
-      out += labels.place(each.label, x(each.points.back().first), y(each.points.back().second),
-                          false);
+      out +=
+          labels.place(each.label, x(each.points.back().first), y(each.points.back().second), true);
   }
   return out + "</svg>";
 }

@@ -23,6 +23,8 @@ struct PlotPoint {
   double x = 0, y = 0, low = 0, high = 0;  // low <= y <= high: the error bar
   Way way = Way::other;
   bool frontier = false;  // drawn filled, joined by a dashed line
+  bool filled = false;    // drawn filled whether on the frontier or not
+  bool named = true;      // its label is written beside it; the description names it in any case
 };
 
 struct PlotLine {

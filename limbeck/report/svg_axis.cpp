@@ -42,7 +42,7 @@ std::string short_number(double value) {
   if (size >= 1e9) return fmt::format("{:.3g}G", value / 1e9);
   if (size >= 1e6) return fmt::format("{:.3g}M", value / 1e6);
   if (size >= 1e3) return fmt::format("{:.3g}k", value / 1e3);
-  return fmt::format("{:.3g}", value);
+  return size < 1e-12 ? "0" : fmt::format("{:.3g}", value);
 }
 
 }  // namespace limbeck::report

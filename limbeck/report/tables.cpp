@@ -300,6 +300,8 @@ std::string terminal_text(const Json& results, int columns) {
     }
   }
   out += "\n" + safe_tty(results.at("verdict").at("sentence").get<std::string>()) + "\n";
+  if (const Json& alternative = at(results, {"verdict", "alternative"}); alternative.is_string())
+    out += safe_tty(alternative.get<std::string>()) + "\n";
   return out;
 }
 

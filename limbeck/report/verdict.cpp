@@ -9,6 +9,8 @@
 namespace limbeck::report {
 namespace {
 
+constexpr double kGiveUp = 0.1;  // of the score, for the alternative
+
 enum class Quality { keeps, undecided, worse, unknown };
 
 const Json& first_task(const Json& model) {
@@ -72,7 +74,25 @@ Json result(std::string sentence, std::string_view confidence, Json reasons,
   return {{"sentence", std::move(sentence)},
           {"confidence", confidence},
           {"model", model ? model->at("name") : Json()},
+          {"alternative", nullptr},
           {"reasons", std::move(reasons)}};
+}
+
+// What a few points more would buy: the smallest model at most kGiveUp worse, where it is much
+// smaller than the one chosen.
+Json alternative_to(const Json& chosen, const Json& models, const Json& first) {
+  const Json* best = nullptr;
+  for (const Json& model : models) {
+    const Json& low = at(first_task(model), {"difference", "low"});
+    if (size_of(model) <= 0 || !low.is_number() || low.get<double>() < -kGiveUp) continue;
+    if (1.5 * size_of(model) > size_of(chosen)) continue;
+    if (!best || size_of(model) < size_of(*best)) best = &model;
+  }
+  if (!best) return nullptr;
+  return fmt::format("If {} points of the score may go, {} is {} ({}).",
+                     difference(at(first_task(*best), {"difference"})),
+                     best->at("name").get<std::string>(), size_text(*best, first, false),
+                     bytes(at(*best, {"bytes"})));
 }
 
 }  // namespace
@@ -106,11 +126,14 @@ Json verdict(const Json& results) {
                                : "the task";
   const std::string stay = first.at("name").get<std::string>();
   if (keeper) {
-    return result(fmt::format("For {}, use {}: {}, and its score is within {:.0f} points of it at "
-                              "95 % confidence.",
-                              task, keeper->at("name").get<std::string>(),
-                              size_text(*keeper, first, true), 100 * kMargin),
-                  "measured", reasons, keeper);
+    Json verdict =
+        result(fmt::format("For {}, use {}: {}, and its score is within {:.0f} points of it at "
+                           "95 % confidence.",
+                           task, keeper->at("name").get<std::string>(),
+                           size_text(*keeper, first, true), 100 * kMargin),
+               "measured", reasons, keeper);
+    verdict["alternative"] = alternative_to(*keeper, models, first);
+    return verdict;
   }
   if (candidate) {
     return result(

@@ -17,5 +17,6 @@ if(LIMBECK_TRAIN)
   endif()
   target_link_libraries(limbeck_distill INTERFACE $<LINK_ONLY:torch> $<LINK_ONLY:OpenMP::OpenMP_CXX>)
 else()
-  limbeck_module(distill DEPENDS model ONLY without_torch.cpp plan.cpp train_config.cpp train_data.cpp train_options.cpp)
+  limbeck_module(distill DEPENDS model ONLY without_torch.cpp plan.cpp train_config.cpp train_data.cpp train_options.cpp
+                 lora_targets.cpp)
 endif()

@@ -16,7 +16,8 @@ Rotation rotation(const Architecture& a, std::int64_t layer, std::int64_t length
   if (half == 0) return {};
   const auto frequencies = at::tensor(table.frequencies, at::kDouble);
   const auto angles = at::outer(at::arange(length, at::kDouble), frequencies);  // [length, half]
-  const auto to = like.options();
+  const auto to =
+      like.options().dtype(like.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
   return {(angles.cos() * table.magnitude).to(to).contiguous(),
           (angles.sin() * table.magnitude).to(to).contiguous(), a.rope_style};
 }
@@ -39,7 +40,7 @@ TokenBatch pack(std::span<const std::span<const TokenId>> rows, at::Device devic
   return batch;
 }
 
-TorchDecoder::TorchDecoder(std::shared_ptr<Parameters> parameters)
+TorchDecoder::TorchDecoder(std::shared_ptr<Parameters> parameters, const Adapters* adapters)
     : parameters_(std::move(parameters)) {
   const Architecture& a = architecture();
   const Parameters& p = *parameters_;
@@ -52,13 +53,18 @@ TorchDecoder::TorchDecoder(std::shared_ptr<Parameters> parameters)
     return Norm{p.get(stem + ".weight"), p.get(stem + ".bias")};
   };
   const auto linear_of = [&](const std::string& blk, std::initializer_list<const char*> stems) {
-    const auto joined = [&](const char* suffix) {
+    const auto with_names = [&](const char* suffix, const auto& f) {
       std::vector<std::string> names;
       for (const char* stem : stems) names.push_back(blk + stem + suffix);
       const std::vector<std::string_view> views(names.begin(), names.end());
-      return p.get(views);
+      return f(std::span(views));
     };
-    return Linear{joined(".weight"), joined(".bias")};
+    const auto get = [&](std::span<const std::string_view> names) { return p.get(names); };
+    const auto adapter = [&](std::span<const std::string_view> names) {
+      return adapters ? adapters->get(p, names) : Adapter{};
+    };
+    return Linear{with_names(".weight", get), with_names(".bias", get),
+                  with_names(".weight", adapter)};
   };
   output_norm_ = norm_of("output_norm");
   for (std::int64_t i = 0; i < a.layers; ++i) {
@@ -132,28 +138,45 @@ at::Tensor TorchDecoder::feed(std::int64_t index, const at::Tensor& x) const {
   return out;
 }
 
+// The residual stream h and its norm x, both [n, hidden], through one layer.
+std::pair<at::Tensor, at::Tensor> TorchDecoder::layer(std::int64_t index, at::Tensor h,
+                                                      at::Tensor x, const TokenBatch& batch) const {
+  const Architecture& a = architecture();
+  const Layer& layer = layers_[static_cast<std::size_t>(index)];
+  const Norm& next =
+      index + 1 < a.layers ? layers_[static_cast<std::size_t>(index) + 1].attn_norm : output_norm_;
+  const auto add = [&](const at::Tensor& y, const Norm& by) {
+    std::tie(h, x) = add_norm(h, y, by.weight, by.bias, norm_spec_, type_);
+  };
+  const auto attended = attend(index, x, batch);
+  if (a.parallel_residual) {
+    add(attended + feed(index, normalize(h, layer.ffn_norm)), next);
+  } else {
+    add(attended, layer.ffn_norm);
+    add(feed(index, x), next);
+  }
+  return {h, x};
+}
+
 at::Tensor TorchDecoder::hidden(const TokenBatch& batch) const {
   const Architecture& a = architecture();
   extend_rotations(batch.packing.longest());
   auto h = embed(batch.tokens, embedding_, a.embedding_scale);  // [n, hidden], the residual stream
   if (positions_.defined()) h = h + embed(batch.positions, positions_, 1);
-  const auto add = [&](const at::Tensor& y, const Norm& next) {
-    auto [sum, normed] = add_norm(h, y, next.weight, next.bias, norm_spec_, type_);
-    h = sum;
-    return normed;
-  };
   auto x = normalize(h, layers_.front().attn_norm);
   for (std::int64_t i = 0; i < a.layers; ++i) {
-    const Layer& layer = layers_[static_cast<std::size_t>(i)];
-    const Norm& next =
-        i + 1 < a.layers ? layers_[static_cast<std::size_t>(i) + 1].attn_norm : output_norm_;
     const auto before = h;
-    const auto attended = attend(i, x, batch);
-    if (a.parallel_residual) {
-      x = add(attended + feed(i, normalize(h, layer.ffn_norm)), next);
+    if (recompute) {
+      const auto out = recomputed(
+          [this, i, batch](const Gradients& in) {
+            const auto [sum, normed] = layer(i, in[0], in[1], batch);
+            return Gradients{sum, normed};
+          },
+          {h, x});
+      h = out[0];
+      x = out[1];
     } else {
-      x = add(attended, layer.ffn_norm);
-      x = add(feed(i, x), next);
+      std::tie(h, x) = layer(i, h, x, batch);
     }
     if (on_layer) on_layer(i, before, h);
   }
@@ -161,7 +184,8 @@ at::Tensor TorchDecoder::hidden(const TokenBatch& batch) const {
 }
 
 at::Tensor TorchDecoder::logits(const TokenBatch& batch) const {
-  const auto z = linear(hidden(batch), output_, {}).to(parameters_->value.scalar_type());
+  const auto z = linear(hidden(batch), output_, {})
+                     .to(embedding_.value.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
   const double cap = architecture().logit_softcap;
   return cap > 0 ? at::tanh(z / cap) * cap : z;
 }

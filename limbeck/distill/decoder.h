@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "limbeck/distill/parameters.h"
+#include "limbeck/distill/lora.h"
 
 namespace limbeck::distill {
 
@@ -20,7 +20,8 @@ TokenBatch pack(std::span<const std::span<const TokenId>> rows, at::Device devic
 
 class TorchDecoder {
  public:
-  explicit TorchDecoder(std::shared_ptr<Parameters> parameters);
+  // `adapters`, if any, are added to the parameters' products; only read here.
+  explicit TorchDecoder(std::shared_ptr<Parameters> parameters, const Adapters* adapters = nullptr);
 
   // Hidden states after the output norm [n, hidden], in the type of products.
   at::Tensor hidden(const TokenBatch& batch) const;
@@ -30,6 +31,9 @@ class TorchDecoder {
   const Parameter& output() const { return output_; }  // [vocab, hidden]; the embedding when tied
   const Architecture& architecture() const { return parameters_->architecture(); }
   Parameters& parameters() const { return *parameters_; }
+
+  // Keep no activation inside a layer: backward runs it again. The same gradients, to the last bit.
+  bool recompute = false;
 
   // Called, if set, with each layer's input and output residual stream [n, hidden] (pruning).
   std::function<void(std::int64_t layer, const at::Tensor& before, const at::Tensor& after)>
@@ -42,7 +46,10 @@ class TorchDecoder {
  private:
   struct Linear {
     Parameter weight, bias;
-    at::Tensor operator()(const at::Tensor& x) const { return linear(x, weight, bias); }
+    Adapter adapter;
+    at::Tensor operator()(const at::Tensor& x) const {
+      return adapted_linear(x, weight, bias, adapter);
+    }
   };
   struct Norm {
     Parameter weight, bias;
@@ -54,6 +61,8 @@ class TorchDecoder {
     AttentionSpec attention;
   };
 
+  std::pair<at::Tensor, at::Tensor> layer(std::int64_t index, at::Tensor h, at::Tensor x,
+                                          const TokenBatch& batch) const;
   at::Tensor attend(std::int64_t index, const at::Tensor& x, const TokenBatch& batch) const;
   at::Tensor feed(std::int64_t index, const at::Tensor& x) const;
   at::Tensor normalize(const at::Tensor& x, const Norm& norm) const;

@@ -113,6 +113,21 @@ TEST_P(DecoderOf, FloatAndBfloat16AgreeWithDouble) {
   EXPECT_LT((half - exact->grad).norm().item<double>() / norm, 0.1);
 }
 
+TEST_P(DecoderOf, RecomputedGradientsAreTheSame) {
+  for (const auto compute : {at::kFloat, at::kBFloat16}) {
+    const auto grad_of = [&](bool recompute) {
+      torch::manual_seed(9);
+      const auto p = randomized(small(GetParam()), at::kFloat, compute);
+      TorchDecoder decoder(p);
+      decoder.recompute = recompute;
+      LossSums sums;
+      loss_of(decoder, sums).backward();
+      return p->grad;
+    };
+    EXPECT_TRUE(at::equal(grad_of(false), grad_of(true)));
+  }
+}
+
 TEST_P(DecoderOf, RowsPackedTogetherGiveWhatTheyGiveAlone) {
   at::NoGradGuard no_grad;
   const TorchDecoder decoder(randomized(small(GetParam()), at::kDouble, at::kDouble));

@@ -80,10 +80,11 @@ at::Tensor embed(const at::Tensor& tokens, const Parameter& weight, double scale
   {
     at::NoGradGuard no_grad;
     out = at::index_select(weight.value, 0, tokens);
+    if (out.scalar_type() == at::kBFloat16) out = out.to(at::kFloat);  // a frozen, narrow table
     if (scale != 1) out.mul_(scale);
   }
   // The embedding is where the graph begins: a stand-in input makes the rest record gradients.
-  const auto anchor = at::zeros({0}, weight.value.options()).requires_grad_();
+  const auto anchor = at::zeros({0}, out.options()).requires_grad_();
   differentiable({out}, {anchor}, [weight, tokens, scale](const Gradients& g) {
     if (!weight.grad.defined()) return Gradients{at::Tensor()};
     const auto dy = g[0].contiguous();
@@ -115,6 +116,33 @@ at::Tensor select_rows(const at::Tensor& x, const at::Tensor& index) {
     return Gradients{dx};
   });
   return out;
+}
+
+Gradients recomputed(const std::function<Gradients(const Gradients& inputs)>& f,
+                     const Gradients& inputs) {
+  if (!torch::autograd::GradMode::is_enabled()) return f(inputs);
+  Gradients kept, outputs;
+  for (const auto& input : inputs) kept.push_back(input.detach());
+  {
+    at::NoGradGuard no_grad;
+    outputs = f(kept);
+    for (auto& out : outputs) out = out.detach();
+  }
+  differentiable(outputs, inputs, [f, kept](const Gradients& of_outputs) {
+    at::AutoGradMode on(true);
+    Gradients leaves, used, gradients, result;
+    for (const auto& input : kept) leaves.push_back(input.detach().requires_grad_());
+    const auto again = f(leaves);
+    for (std::size_t i = 0; i < again.size(); ++i) {
+      if (!of_outputs[i].defined()) continue;
+      used.push_back(again[i]);
+      gradients.push_back(of_outputs[i]);
+    }
+    torch::autograd::backward(used, gradients);
+    for (const auto& leaf : leaves) result.push_back(leaf.grad());
+    return result;
+  });
+  return outputs;
 }
 
 std::int64_t Packing::longest() const {

@@ -50,6 +50,11 @@ at::Tensor activate(const at::Tensor& x, Activation activation);
 // Rows of x [n, width] in the order of `index` [m] int64, no index twice -> [m, width].
 at::Tensor select_rows(const at::Tensor& x, const at::Tensor& index);
 
+// f(inputs) without keeping what is inside: backward runs f again. `f` must give the same each
+// time.
+Gradients recomputed(const std::function<Gradients(const Gradients& inputs)>& f,
+                     const Gradients& inputs);
+
 // Rows of tokens laid end to end: row r is [starts[r], starts[r + 1]) of n tokens. Sorted by
 // falling length the padding inside attention is least.
 struct Packing {

@@ -63,10 +63,14 @@ std::vector<std::byte> encode(const float* from, std::int64_t count, TensorType 
 }  // namespace
 
 Parameters::Parameters(const Architecture& architecture, const ParameterOptions& options)
+    : Parameters(architecture, tensor_specs(architecture), options) {}
+
+Parameters::Parameters(const Architecture& architecture, std::vector<TensorSpec> specs,
+                       const ParameterOptions& options)
     : architecture_(architecture), options_(options) {
   check(architecture, "model");
   std::int64_t offset = 0;
-  for (auto& spec : grouped(tensor_specs(architecture))) {
+  for (auto& spec : grouped(std::move(specs))) {
     ParameterSlot slot{std::move(spec.name), std::move(spec.shape), 0, 1};
     for (const auto size : slot.shape) slot.count *= size;
     const int rank = group_rank(slot.name);
@@ -89,6 +93,7 @@ Parameters::Parameters(const Architecture& architecture, const ParameterOptions&
 void Parameters::load(const Checkpoint& checkpoint) {
   at::NoGradGuard no_grad;
   for (const auto& slot : slots_) {
+    if (slot.name.starts_with(kTrainingOnly)) continue;
     const auto floats = checkpoint.floats(slot.name);
     if (static_cast<std::int64_t>(floats.size()) != slot.count) {
       fail(ErrorKind::format, "{}: tensor '{}' has {} weights, the model needs {}",
@@ -107,7 +112,7 @@ void Parameters::randomize(std::uint64_t seed) {
   for (std::size_t s = 0; s < slots_.size(); ++s) {
     const auto& slot = slots_[s];
     auto view = value.narrow(0, slot.offset, slot.count);
-    if (ends_with(slot.name, ".bias")) continue;
+    if (ends_with(slot.name, ".bias") || slot.name.starts_with(kTrainingOnly)) continue;
     if (!slot.matrix()) {
       view.fill_(architecture_.norm == NormKind::rms_plus_one ? 0 : 1);
       continue;
@@ -146,7 +151,8 @@ Parameter Parameters::get(std::span<const std::string_view> neighbours) const {
   const auto view = [&](const at::Tensor& flat) {
     return flat.defined() ? flat.narrow(0, first->offset, count).view(shape) : flat;
   };
-  return {view(value), view(compute), view(grad)};
+  const bool narrow_vector = shape.size() == 1 && value.scalar_type() == at::kBFloat16;
+  return {narrow_vector ? view(value).to(at::kFloat) : view(value), view(compute), view(grad)};
 }
 
 std::vector<NamedTensor> Parameters::tensors(TensorType type, const at::Tensor& flat) const {

@@ -14,8 +14,11 @@
 
 namespace limbeck::distill {
 
+// Names of tensors that training adds to the model's own, and that no file of the model holds.
+inline constexpr std::string_view kTrainingOnly = "train.";
+
 struct ParameterOptions {
-  at::ScalarType type = at::kFloat;     // of the master copy: float32 (float64 in tests)
+  at::ScalarType type = at::kFloat;  // of the master copy: float32 (float64 in tests; frozen: any)
   at::ScalarType compute = at::kFloat;  // of matrix products: as `type`, or bfloat16
   at::Device device = at::kCPU;
   bool trainable = true;  // has gradients
@@ -33,8 +36,12 @@ class Parameters {
  public:
   // Zeros. Throws Error{format} on a bad architecture.
   Parameters(const Architecture& architecture, const ParameterOptions& options);
+  // The same of other tensors: the model's with some of training's own behind them, or those alone.
+  Parameters(const Architecture& architecture, std::vector<TensorSpec> specs,
+             const ParameterOptions& options);
 
-  // The weights of a checkpoint of the same shape, decoded. Throws Error{format}.
+  // The weights of a checkpoint of the same shape, decoded; training's own tensors stay as they
+  // are. Throws Error{format}.
   void load(const Checkpoint& checkpoint);
   // Normal, deviation 0.02, divided by sqrt(2 layers) where a product is added to the residual
   // stream (GPT-2); norms start as the identity. The same numbers for every thread count.
@@ -42,6 +49,7 @@ class Parameters {
   // After `value` changed: refreshes the products' copy.
   void update_compute();
 
+  // Frozen weights may be kept in bfloat16 alone; vectors (norms, biases) then come in float32.
   // One tensor, or neighbours of equal width as one: {"blk.0.attn_q.weight", ..}; the empty
   // Parameter if the model has none of that name.
   Parameter get(std::string_view name) const { return get({&name, 1}); }

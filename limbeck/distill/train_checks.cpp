@@ -4,6 +4,8 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/sha256.h"
+#include "limbeck/distill/lora_targets.h"
+#include "limbeck/distill/train_options.h"
 
 namespace limbeck::distill {
 namespace {
@@ -42,6 +44,14 @@ void check_options(const TrainOptions& o) {
   in("beta1", o.beta1, 0, 0.9999999);
   in("beta2", o.beta2, 0, 0.9999999);
   in("epsilon", o.epsilon, 0, 1, true);
+  in("ema", o.ema, 0, 0.999999);
+  in("lora: r", static_cast<double>(o.lora.r), 0, 1 << 14);
+  in("lora: alpha", o.lora.alpha, 0, 1e6);
+  for (const auto& target : o.lora.targets) {
+    if (lora_target(target).empty()) {
+      fail(ErrorKind::usage, "lora: targets: '{}' is none of q, k, v, o, gate, up, down", target);
+    }
+  }
   in("clip_norm", o.clip_norm, 0, kMany);
   in("warmup", o.warmup, 0, 1);
   in("checkpoint_seconds", o.checkpoint_seconds, 0, kMany);
@@ -89,14 +99,12 @@ void check_rows(std::span<const TrainRow> rows, const Architecture& a, const Los
 }
 
 std::string run_identity(const TrainOptions& o, std::span<const TrainRow> rows,
-                         const Parameters& parameters, const at::Tensor& teacher_weights) {
+                         const Parameters& parameters, const at::Tensor& frozen_weights,
+                         const at::Tensor& teacher_weights) {
   Sha256 hash;
-  hash.add(fmt::format("v1 {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}",
-                       static_cast<int>(o.loss), o.jsd_beta, o.skew_alpha, o.soft_weight,
-                       o.temperature, o.epochs, o.max_steps, o.batch_tokens, o.micro_tokens,
-                       o.learning_rate, o.final_learning_rate_ratio, o.weight_decay, o.beta1,
-                       o.beta2, o.epsilon, o.clip_norm, o.warmup, o.schedule, o.bf16, o.seed,
-                       o.evaluations, o.patience));
+  Json decisive = to_json(o);
+  for (const char* other : {"device", "save", "recompute"}) decisive.erase(other);
+  hash.add("v2 ").add(to_text(decisive));
   for (const auto& slot : parameters.slots()) hash.add(slot.name);
   const auto weights = [&](const at::Tensor& flat) {
     if (!flat.defined()) return;
@@ -105,6 +113,7 @@ std::string run_identity(const TrainOptions& o, std::span<const TrainRow> rows,
                        static_cast<std::size_t>(host.nbytes())));
   };
   weights(parameters.value);
+  weights(frozen_weights);
   weights(teacher_weights);
   for (const auto& row : rows) {
     add(hash, row.tokens);

@@ -10,6 +10,7 @@ TEST(TrainOptions, SurviveTheirRecord) {
   options.loss = Loss::skew_kl;
   options.learning_rate = 0.25;
   options.epochs = 7;
+  options.lora = {8, 16, {"q", "v"}};
   Json json = to_json(options);
   json.erase("seed");
   Fields fields(json, "test");
@@ -18,6 +19,7 @@ TEST(TrainOptions, SurviveTheirRecord) {
   EXPECT_EQ(to_json(read_back).at("loss"), "skew_kl");
   EXPECT_EQ(read_back.learning_rate, 0.25);
   EXPECT_EQ(read_back.epochs, 7);
+  EXPECT_EQ(to_json(read_back).at("lora"), to_json(options).at("lora"));
 }
 
 }  // namespace

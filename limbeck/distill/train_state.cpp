@@ -92,12 +92,18 @@ TrainState read(const fs::path& folder) {
   s.stopped = json.at("stopped");
   s.value = tensor(model.at("weights"));
   if (const auto* best = model.find("best")) s.best = tensor(*best);
+  if (const auto* average = model.find("average")) s.average = tensor(*average);
   s.first = tensor(optimizer.at("first"));
   s.second = tensor(optimizer.at("second"));
   return s;
 }
 
 }  // namespace
+
+fs::path newest_checkpoint(const fs::path& folder) {
+  const auto all = checkpoints(folder);
+  return all.empty() ? fs::path() : all.front();
+}
 
 void save_state(const fs::path& folder, const TrainState& s) {
   const fs::path final_name = folder / fmt::format("step-{}", s.step);
@@ -109,6 +115,7 @@ void save_state(const fs::path& folder, const TrainState& s) {
   try {
     std::vector<StoredTensor> model{stored("weights", s.value)};
     if (s.best.defined()) model.push_back(stored("best", s.best));
+    if (s.average.defined()) model.push_back(stored("average", s.average));
     const std::vector<StoredTensor> moments{stored("first", s.first), stored("second", s.second)};
     write_safetensors(temporary / "model.safetensors", model);
     write_safetensors(temporary / "optimizer.safetensors", moments);

@@ -21,7 +21,11 @@ struct TrainState {
   bool stopped = false;             // patience ran out
   at::Tensor value, first, second;  // flat
   at::Tensor best;                  // flat; undefined: none yet
+  at::Tensor average;               // flat; undefined: no moving average
 };
+
+// The folder of the newest checkpoint, verified or not; empty: none.
+std::filesystem::path newest_checkpoint(const std::filesystem::path& folder);
 
 // Writes step-N and removes older ones but the two before it. Throws Error{io}.
 void save_state(const std::filesystem::path& folder, const TrainState& state);

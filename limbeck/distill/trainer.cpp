@@ -18,15 +18,15 @@ constexpr std::uint64_t kTeacherBytes = std::uint64_t{2} << 30;  // of kept hidd
 TrainResult run(const Start& start, const SoftTeacher* teacher, const Tokenizer& tokenizer,
                 std::span<const TrainRow> rows, const TrainOptions& options, const DevMetric& dev,
                 const std::filesystem::path& output, const Json& manifest, at::Device device) {
-  auto parameters = starting_weights(start, tokenizer, options, device);
-  const Architecture& a = parameters->architecture();
+  const Student student = starting_student(start, tokenizer, options, device);
+  const Architecture& a = student.base->architecture();
   if (teacher && teacher->architecture().vocab_size != a.vocab_size) {
     fail(ErrorKind::usage, "the teacher has {} output tokens, the student {}",
          teacher->architecture().vocab_size, a.vocab_size);
   }
   check_rows(rows, a, loss_spec(options), "training row");
   if (!options.dev_rows.empty()) check_rows(options.dev_rows, a, loss_spec(options), "dev row");
-  return Training(parameters, teacher, tokenizer, rows, options, dev, output).run(manifest);
+  return Training({student, teacher, tokenizer, rows, options, dev, output}).run(manifest);
 }
 
 }  // namespace
@@ -48,22 +48,6 @@ at::Device prepare_torch(const TrainOptions& options) {
              "no CUDA device can be used");
   }
   return cuda && options.device != "cpu" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
-}
-
-std::shared_ptr<Parameters> starting_weights(const Start& start, const Tokenizer& tokenizer,
-                                             const TrainOptions& options, at::Device device) {
-  const ParameterOptions how{at::kFloat, options.bf16 ? at::kBFloat16 : at::kFloat, device, true};
-  if (start.model.empty()) {
-    Architecture shape = start.shape;
-    shape.vocab_size = std::max<std::int64_t>(shape.vocab_size, tokenizer.vocab_size());
-    auto parameters = std::make_shared<Parameters>(shape, how);
-    parameters->randomize(options.seed);
-    return parameters;
-  }
-  const auto checkpoint = Checkpoint::open(start.model);
-  auto parameters = std::make_shared<Parameters>(checkpoint.architecture(), how);
-  parameters->load(checkpoint);
-  return parameters;
 }
 
 TrainResult train(const Start& start, const Tokenizer& tokenizer, std::span<const TrainRow> rows,

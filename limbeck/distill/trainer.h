@@ -33,8 +33,16 @@ struct TrainRow {
 
 enum class Loss : std::uint8_t { forward_kl, reverse_kl, jsd, skew_kl, skew_reverse_kl };
 
+// Low-rank adapters on frozen weights, merged when the model is written.
+struct LoraOptions {
+  std::int64_t r = 0;                // rank; 0: all weights are trained
+  double alpha = 0;                  // the product is scaled by alpha / r; 0: alpha = r
+  std::vector<std::string> targets;  // q, k, v, o, gate, up, down; empty: all of them
+};
+
 struct TrainOptions {
   // what
+  LoraOptions lora;
   Loss loss = Loss::forward_kl;  // of the soft part
   double jsd_beta = 0.5, skew_alpha = 0.1;
   double soft_weight =
@@ -51,14 +59,19 @@ struct TrainOptions {
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, clip_norm = 1.0;
   double warmup = 0.05;             // share of the steps
   std::string schedule = "cosine";  // cosine | linear | constant
-  bool bf16 = true;                 // matrix products in bfloat16, weights and optimiser in fp32
-  std::string device = "auto";      // auto | cpu | cuda
+  // Exponential moving average of the weights with this decay (shorter at the start); it is what is
+  // evaluated and written. 0: the weights themselves.
+  double ema = 0;
+  bool bf16 = true;             // matrix products in bfloat16, weights and optimiser in fp32
+  bool recompute = false;       // activations inside layers a second time instead of keeping them
+  std::string device = "auto";  // auto | cpu | cuda
   int threads = 0;
   std::uint64_t seed = 1;
   // checkpoints
   std::filesystem::path checkpoint_folder;  // empty: none
   double checkpoint_seconds = 60;
   std::filesystem::path metrics_file;  // metrics.jsonl; empty: none
+  bool tensorboard = false;            // event files beside it, in "metrics.tensorboard"
   // selection
   std::int64_t evaluations = 4;  // dev evaluations spread over the run (0: only the end)
   int patience = 0;              // evaluations without gain before stopping; 0: never
@@ -92,8 +105,9 @@ struct Start {
 // Face folder. Interrupted (SIGINT, SIGTERM): writes a checkpoint, throws Error{interrupted}.
 // Resumes by itself when `checkpoint_folder` holds a valid checkpoint of the same options and data;
 // the result is then bit-identical to an uninterrupted run. Throws Error{usage} on bad options or
-// rows (a token outside the vocabulary, over-long rows), Error{numeric} on a loss that is not
-// finite (naming step and rows).
+// rows (a token outside the vocabulary, over-long rows); Error{numeric} on a loss that is not
+// finite, naming step and rows: the last checkpoint stays, and its model is written to
+// `checkpoint_folder`/last-good; Error{io} on a full disk: the checkpoint before stays.
 TrainResult train(const Start& start, const Tokenizer& tokenizer, std::span<const TrainRow> rows,
                   const TrainOptions& options, const DevMetric& dev,
                   const std::filesystem::path& output, const Json& manifest);

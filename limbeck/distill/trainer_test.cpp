@@ -2,8 +2,11 @@
 #include "limbeck/distill/trainer.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <csignal>
 #include <fstream>
 
 #include "limbeck/base/error.h"
@@ -190,6 +193,131 @@ TEST_F(Trainer, DistilsATeacherIntoASmallerStudent) {
   EXPECT_LT(mean_loss(folder / "teacher", rows), 0.3);
 }
 
+TEST_F(Trainer, AdaptersLearnOnAFrozenBase) {
+  train(fresh(), tokenizer, rows, options, {}, folder / "base", nullptr);
+  for (auto& row : rows) {  // another rule
+    for (auto& token : row.tokens) token = 59 - token;
+  }
+  const double before = mean_loss(folder / "base", rows);
+  options.lora = {8, 16, {}};
+  options.epochs = 12;
+  options.dev_rows = rows;
+  for (const bool bf16 : {false, true}) {
+    options.bf16 = bf16;
+    const auto result =
+        train({folder / "base", {}}, tokenizer, rows, options, {}, folder / "m", nullptr);
+    // What is written is the merged model: it gives what base and adapters gave.
+    EXPECT_NEAR(mean_loss(folder / "m", rows), -result.best_metric, bf16 ? 0.03 : 1e-5);
+    EXPECT_LT(-result.best_metric, 0.85 * before);
+  }
+}
+
+TEST_F(Trainer, AdaptersAndAveragesResumeToTheSameWeights) {
+  train(fresh(), tokenizer, rows, options, {}, folder / "base", nullptr);
+  const Start start{folder / "base", {}};
+  options.lora = {2, 0, {"q", "v", "down"}};
+  options.ema = 0.9;
+  train(
+      start, tokenizer, rows, options, [](const auto&) { return 1.0; }, folder / "whole", nullptr);
+  options.checkpoint_folder = folder / "checkpoints";
+  options.checkpoint_seconds = 0;
+  int calls = 0;
+  const DevMetric dies = [&](const fs::path&) -> double {
+    if (++calls == 3) throw std::runtime_error("killed");
+    return 1.0;
+  };
+  EXPECT_THROW(train(start, tokenizer, rows, options, dies, folder / "parts", nullptr),
+               std::runtime_error);
+  calls = 3;
+  EXPECT_TRUE(train(start, tokenizer, rows, options, dies, folder / "parts", nullptr).resumed);
+  EXPECT_EQ(weights("whole"), weights("parts"));
+  // Moments and weights of the adapters alone.
+  const auto adapters = 4 * static_cast<std::uintmax_t>(2 * 2 * (3 * 16 + 16 + 8 + 24) +
+                                                        64 * 12);  // with gaps between tensors
+  for (const auto& entry : fs::directory_iterator(options.checkpoint_folder)) {
+    EXPECT_LT(fs::file_size(entry.path() / "optimizer.safetensors"), 2 * adapters + 1000);
+  }
+}
+
+TEST_F(Trainer, AnAverageThatForgetsAtOnceIsTheWeights) {
+  train(fresh(), tokenizer, rows, options, {}, folder / "plain", nullptr);
+  options.ema = 1e-30;
+  train(fresh(), tokenizer, rows, options, {}, folder / "average", nullptr);
+  EXPECT_EQ(weights("plain"), weights("average"));
+  options.ema = 0.9;
+  train(fresh(), tokenizer, rows, options, {}, folder / "average", nullptr);
+  EXPECT_NE(weights("plain"), weights("average"));
+}
+
+TEST_F(Trainer, RecomputingActivationsChangesNothing) {
+  train(fresh(), tokenizer, rows, options, {}, folder / "kept", nullptr);
+  options.recompute = true;
+  train(fresh(), tokenizer, rows, options, {}, folder / "again", nullptr);
+  EXPECT_EQ(weights("kept"), weights("again"));
+}
+
+TEST_F(Trainer, DivergenceKeepsTheLastGoodModel) {
+  options.checkpoint_folder = folder / "checkpoints";
+  options.checkpoint_seconds = 0;
+  options.learning_rate = 10;
+  options.clip_norm = 0;
+  options.weight_decay = 10;
+  options.epochs = 60;
+  try {
+    train(fresh(), tokenizer, rows, options, {}, folder / "x", nullptr);
+    FAIL() << "finite";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::numeric) << error.what();
+    const std::string what = error.what();
+    EXPECT_NE(what.find("not finite"), std::string::npos) << what;
+    EXPECT_NE(what.find("last-good"), std::string::npos) << what;
+  }
+  EXPECT_FALSE(fs::exists(folder / "x"));
+  (void)mean_loss(folder / "checkpoints" / "last-good", rows);  // it opens
+}
+
+TEST_F(Trainer, AFullDiskLeavesTheCheckpointBefore) {
+  train(
+      fresh(), tokenizer, rows, options, [](const auto&) { return 1.0; }, folder / "whole",
+      nullptr);
+  options.checkpoint_folder = folder / "checkpoints";
+  options.checkpoint_seconds = 0;
+  int calls = 0;
+  struct rlimit before {};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, SIG_IGN);  // then writing past the limit fails as on a full disk
+  const DevMetric fills = [&](const fs::path&) {
+    if (++calls == 2) {
+      struct rlimit limit = before;
+      limit.rlim_cur = 4096;
+      ::setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    return 1.0;
+  };
+  try {
+    train(fresh(), tokenizer, rows, options, fills, folder / "x", nullptr);
+    ADD_FAILURE() << "written";
+  } catch (const Error& error) {
+    EXPECT_EQ(exit_code(error.kind()), 5) << error.what();
+    EXPECT_NE(error.remedy().find("step-"), std::string::npos) << error.remedy();
+  }
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_FALSE(fs::exists(folder / "x"));
+  for (const auto& entry : fs::directory_iterator(options.checkpoint_folder)) {
+    EXPECT_TRUE(entry.path().filename().string().starts_with("step-")) << entry.path();
+  }
+  calls = 2;
+  EXPECT_TRUE(train(fresh(), tokenizer, rows, options, fills, folder / "x", nullptr).resumed);
+  EXPECT_EQ(weights("whole"), weights("x"));
+}
+
+TEST_F(Trainer, WritesEventsBesideTheMetrics) {
+  options.metrics_file = folder / "metrics.jsonl";
+  options.tensorboard = true;
+  train(fresh(), tokenizer, rows, options, {}, folder / "a", nullptr);
+  EXPECT_FALSE(fs::is_empty(folder / "metrics.tensorboard"));
+}
+
 TEST_F(Trainer, SaysWhatIsWrong) {
   const auto refused = [&](ErrorKind kind, const char* what) {
     try {
@@ -208,6 +336,10 @@ TEST_F(Trainer, SaysWhatIsWrong) {
   options = good;
   options.schedule = "cosinus";
   refused(ErrorKind::usage, "schedule");
+  options = good;
+  options.lora.r = 4;
+  options.lora.targets = {"lm_head"};
+  refused(ErrorKind::usage, "lm_head");
   options = good;
   rows[3].tokens.assign(33, 1);
   refused(ErrorKind::usage, "training row 4: 33 tokens");

@@ -1,12 +1,13 @@
-// One training run: steps, evaluations, checkpoints. What `train` and `train_from_teacher` share.
+// One training run: steps, evaluations, checkpoints. What every way of training shares.
 #pragma once
 
-#include <fstream>
 #include <memory>
 #include <span>
 
+#include "limbeck/distill/metrics_log.h"
 #include "limbeck/distill/optimizer.h"
 #include "limbeck/distill/soft_teacher.h"
+#include "limbeck/distill/student.h"
 #include "limbeck/distill/target_batch.h"
 #include "limbeck/distill/train_state.h"
 
@@ -17,15 +18,20 @@ namespace limbeck::distill {
 at::Device prepare_torch(const TrainOptions& options);
 void set_threads(int threads);
 
-// The weights that training starts from.
-std::shared_ptr<Parameters> starting_weights(const Start& start, const Tokenizer& tokenizer,
-                                             const TrainOptions& options, at::Device device);
+// What a run works on; all of it outlives the run.
+struct TrainingInputs {
+  Student student;
+  const SoftTeacher* teacher = nullptr;  // null: soft labels of the rows, or none
+  const Tokenizer& tokenizer;
+  std::span<const TrainRow> rows;
+  const TrainOptions& options;
+  const DevMetric& dev;
+  std::filesystem::path output;
+};
 
 class Training {
  public:
-  Training(std::shared_ptr<Parameters> parameters, const SoftTeacher* teacher,
-           const Tokenizer& tokenizer, std::span<const TrainRow> rows, const TrainOptions& options,
-           const DevMetric& dev, std::filesystem::path output);
+  explicit Training(TrainingInputs inputs);
 
   // Resumes if it can, trains, and writes the model. Throws as train.
   TrainResult run(Json manifest);
@@ -33,28 +39,31 @@ class Training {
  private:
   void resume();
   double one_step(const StepPlan& step);  // the mean loss
-  void evaluate();                        // and keeps the best
+  void update(const StepPlan& step);      // one step and what follows from it
+  void average();
+  void evaluate();  // and keeps the best
   void save();
   void write_metrics(const StepPlan& step, double rate, double norm, double step_s);
+  // `flat`: of what is trained.
   void write_model(const std::filesystem::path& folder, const at::Tensor& flat, TensorType type,
                    const Json& manifest) const;
-  bool selects() const { return dev_ || !options_.dev_rows.empty(); }
+  // Throws Error{numeric} after writing the model of the last checkpoint beside it.
+  [[noreturn]] void diverged(const std::string& what);
+  TrainResult result(Json manifest);
+  bool selects() const { return in_.dev || !in_.options.dev_rows.empty(); }
   bool evaluates_after(std::int64_t step) const;
+  // What is evaluated and written: the moving average where there is one.
+  const at::Tensor& current() const;
 
-  std::shared_ptr<Parameters> parameters_;
+  TrainingInputs in_;
+  Parameters& trained_;
   TorchDecoder decoder_;
   AdamW optimizer_;
-  const SoftTeacher* teacher_;  // null: soft labels of the rows, or none
-  const Tokenizer& tokenizer_;
-  std::span<const TrainRow> rows_;
-  const TrainOptions& options_;
-  const DevMetric& dev_;
-  std::filesystem::path output_;
   std::vector<StepPlan> plan_;
   TrainState state_;
   LossSums last_;  // of the step just done
   bool resumed_ = false;
-  std::ofstream metrics_;
+  MetricsLog metrics_;
 };
 
 }  // namespace limbeck::distill

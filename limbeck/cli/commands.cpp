@@ -23,10 +23,10 @@ int run_generate(int argc, char** argv);
 
 std::span<const Command> commands() noexcept {
   static const std::vector<Command> table = {
-      // name, one line of help, function; in the order of the help screen
-      {"run", "a recipe: gate, label, distil, quantize, compare, report", run_run},
-      {"advise", "quantize, distil or both: a ranked plan with its costs", run_advise},
-      {"distill", "train a small student on a teacher's answers", run_distill},
+      // name, one line of help, function, does it train; in the order of the help screen
+      {"run", "a recipe: gate, label, distil, quantize, compare, report", run_run, true},
+      {"advise", "quantize, distil or both: a ranked plan with its costs", run_advise, true},
+      {"distill", "train a small student on a teacher's answers", run_distill, true},
       {"compare", "models side by side on your own task", run_compare},
       {"eval", "score a model on a task, or on a text", run_eval},
       {"label", "answer a task's training inputs with a teacher, into a store", run_label},
@@ -35,7 +35,8 @@ std::span<const Command> commands() noexcept {
       {"quantize", "store a model in fewer bits", run_quantize},
       {"convert", "a model from one file format to the other", run_convert},
       {"inspect", "what a model file holds", run_inspect},
-      {"train", "train a model from scratch, or further (how a local teacher is made)", run_train},
+      {"train", "train a model from scratch, or further (how a local teacher is made)", run_train,
+       true},
       {"generate", "continue a prompt", run_generate},
       {"chat", "talk with a model", run_chat},
       {"bench", "speed of a model here, beside the limits of the machine", run_bench},

@@ -9,8 +9,9 @@ namespace limbeck::cli {
 struct Command {
   std::string_view name;
   std::string_view summary;  // one line of `limbeck --help`
-  int (*run)(int argc,
-             char** argv);  // argv[0] is the command's name; returns the exit code; throws Error
+  // argv[0] is the command's name; returns the exit code; throws Error.
+  int (*run)(int argc, char** argv);
+  bool trains = false;
 };
 
 std::span<const Command> commands() noexcept;  // in the order of the help screen; commands.cpp

@@ -14,6 +14,7 @@
 #include "limbeck/base/version.h"
 #include "limbeck/cli/arguments.h"
 #include "limbeck/cli/commands.h"
+#include "limbeck/cli/patient_threads.h"
 
 namespace limbeck::cli {
 namespace {
@@ -50,6 +51,7 @@ int run(int argc, char** argv) {
   if (name == "--version") return print(fmt::format("limbeck {}\n", version())), 0;
   const auto found = std::ranges::find(commands(), name, &Command::name);
   if (found == commands().end()) refuse_command(name);
+  if (found->trains) wait_patiently(argv);
   install_interrupt_handler();
   return found->run(argc - 1, argv + 1);
 }

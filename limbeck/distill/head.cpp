@@ -120,8 +120,9 @@ at::Tensor head_loss(const at::Tensor& hidden, const Parameter& output, const He
   const bool gradient = torch::autograd::GradMode::is_enabled();
   const auto h = hidden.detach(), w = output.compute;
   const auto n = h.size(0), vocab = w.size(0);
-  const auto step = std::max<std::int64_t>(
-      128, options.chunk_bytes / (vocab * static_cast<std::int64_t>(h.element_size())));
+  const auto bytes = on_cpu(h) ? options.chunk_bytes : options.gpu_chunk_bytes;
+  const auto step =
+      std::max<std::int64_t>(128, bytes / (vocab * static_cast<std::int64_t>(h.element_size())));
   LossSums own;
   at::Tensor dh, result;
   {

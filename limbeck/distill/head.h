@@ -19,9 +19,10 @@ struct HeadTargets {
 
 struct HeadOptions {
   LossSpec loss;
-  double softcap = 0;                  // of the student's logits
-  double scale = 1;                    // of the gradient: 1 / target tokens of the whole step
-  std::int64_t chunk_bytes = 8 << 20;  // of logits; at least 128 rows are taken at once
+  double softcap = 0;  // of the student's logits
+  double scale = 1;    // of the gradient: 1 / target tokens of the whole step
+  // Of logits at once, at least 128 rows: what a core's cache takes; on a GPU, what keeps it busy.
+  std::int64_t chunk_bytes = 8 << 20, gpu_chunk_bytes = 512 << 20;
 };
 
 // hidden [n, width]: the selected rows after the output norm. Returns scale * total (a scalar with

@@ -1,9 +1,14 @@
 #include "limbeck/distill/losses_reference.h"
 
+#include <array>
+
 namespace limbeck::distill {
 namespace {
 
 // log p, log q [.., outcomes] -> D(p, q) summed over outcomes and rows.
+// kAbsent stands for an outcome of no probability on either side: it adds nothing.
+constexpr double kAbsent = -1e4;
+
 at::Tensor divergence(const LossSpec& spec, const at::Tensor& log_p, const at::Tensor& log_q) {
   const auto p = log_p.exp(), q = log_q.exp();
   switch (spec.kind) {
@@ -23,20 +28,63 @@ at::Tensor divergence(const LossSpec& spec, const at::Tensor& log_p, const at::T
   return {};
 }
 
-at::Tensor sparse(const LossSpec& spec, const at::Tensor& log_q, const SoftTarget& soft) {
-  const auto ids =
-      at::tensor(std::vector<std::int64_t>(soft.ids.begin(), soft.ids.end()), at::kLong)
-          .to(log_q.device());
-  const auto values = at::tensor(soft.values, at::kFloat).to(log_q.options());
-  const auto listed = log_q.index_select(0, ids);
-  if (soft.kind == SoftTarget::Kind::counts) {
-    const auto share = values / values.sum();
-    return (share * (share.clamp_min(1e-30).log() - listed)).sum();
+// The sparse labels of one kind, padded to the longest list.
+struct SparseRows {
+  at::Tensor rows;            // [m] int64, of the logits
+  at::Tensor ids;             // [m, k] int64; a list's first id again where it has ended
+  at::Tensor values, listed;  // [m, k]; listed: 1 where the list has not ended
+};
+
+SparseRows collect(const std::vector<const SoftTarget*>& soft, SoftTarget::Kind kind,
+                   const at::Tensor& like) {
+  std::vector<std::int64_t> rows, ids;
+  std::vector<float> values, listed;
+  std::size_t longest = 0;
+  for (std::size_t i = 0; i < soft.size(); ++i) {
+    if (!soft[i] || soft[i]->kind != kind) continue;
+    rows.push_back(static_cast<std::int64_t>(i));
+    longest = std::max(longest, soft[i]->ids.size());
   }
-  const auto others = at::ones_like(log_q).index_fill(0, ids, 0);
-  const auto rest_q = (log_q.exp() * others).sum().log();
-  const auto rest_p = (1 - values.exp().sum()).clamp_min(1e-8).log();
-  return divergence(spec, at::cat({values, rest_p.view({1})}), at::cat({listed, rest_q.view({1})}));
+  for (const auto row : rows) {
+    const SoftTarget& target = *soft[static_cast<std::size_t>(row)];
+    for (std::size_t j = 0; j < longest; ++j) {
+      const bool there = j < target.ids.size();
+      ids.push_back(target.ids[there ? j : 0]);
+      values.push_back(there ? target.values[j] : 0.0f);
+      listed.push_back(there ? 1.0f : 0.0f);
+    }
+  }
+  const std::array<std::int64_t, 2> shape{static_cast<std::int64_t>(rows.size()),
+                                          static_cast<std::int64_t>(longest)};
+  return {at::tensor(rows, at::kLong).to(like.device()),
+          at::tensor(ids, at::kLong).to(like.device()).view(shape),
+          at::tensor(values, at::kFloat).to(like.options()).view(shape),
+          at::tensor(listed, at::kFloat).to(like.options()).view(shape)};
+}
+
+// z [n, vocab] at the loss's temperature -> the divergence summed over all rows with sparse labels.
+at::Tensor sparse(const LossSpec& spec, const at::Tensor& z,
+                  const std::vector<const SoftTarget*>& soft) {
+  auto total = at::zeros({}, z.options());
+  const SparseRows counts = collect(soft, SoftTarget::Kind::counts, z);
+  if (counts.rows.size(0) > 0) {
+    const auto log_q = at::log_softmax(z.index_select(0, counts.rows), -1).gather(1, counts.ids);
+    const auto share = counts.values / counts.values.sum(-1, true);
+    total = total + (share * (share.clamp_min(1e-30).log() - log_q)).sum();
+  }
+  const SparseRows top = collect(soft, SoftTarget::Kind::top_k, z);
+  if (top.rows.size(0) > 0) {
+    const auto log_q = at::log_softmax(z.index_select(0, top.rows), -1);
+    const auto absent = top.listed.eq(0);
+    const auto others = at::ones_like(log_q).scatter(1, top.ids, 0.0);
+    const auto rest_q = (log_q.exp() * others).sum(-1, true).log();
+    const auto mass = (top.values.exp() * top.listed).sum(-1, true);
+    const auto rest_p = (1 - mass).clamp_min(1e-8).log();
+    total = total +
+            divergence(spec, at::cat({top.values.masked_fill(absent, kAbsent), rest_p}, 1),
+                       at::cat({log_q.gather(1, top.ids).masked_fill(absent, kAbsent), rest_q}, 1));
+  }
+  return total;
 }
 
 }  // namespace
@@ -54,12 +102,15 @@ ReferenceLoss reference_loss(const LossSpec& spec, const at::Tensor& z, const at
     hard_weight.fill_(1 - w);
     loss.soft_targets = z.size(0);
   } else {
+    std::vector<double> weights(static_cast<std::size_t>(z.size(0)), 1.0);
     for (std::size_t i = 0; i < soft.size(); ++i) {
       if (!soft[i] || soft[i]->kind == SoftTarget::Kind::none) continue;
-      const auto row = static_cast<std::int64_t>(i);
-      total_soft = total_soft + sparse(spec, at::log_softmax(z[row] / t, -1), *soft[i]);
-      hard_weight[row] = 1 - w;
+      weights[i] = 1 - w;
       ++loss.soft_targets;
+    }
+    if (loss.soft_targets > 0) {
+      total_soft = sparse(spec, z / t, soft);
+      hard_weight = at::tensor(weights, at::kDouble).to(z.options());
     }
   }
   total_soft = total_soft * (t * t);

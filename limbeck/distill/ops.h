@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "limbeck/distill/torch.h"
@@ -55,10 +56,18 @@ at::Tensor select_rows(const at::Tensor& x, const at::Tensor& index);
 Gradients recomputed(const std::function<Gradients(const Gradients& inputs)>& f,
                      const Gradients& inputs);
 
+// Where attention over padded rows finds its tokens.
+struct PaddedPlaces {
+  at::Tensor from;  // [rows * longest] int64: the token of each place, n where there is none
+  at::Tensor back;  // [n] int64: the place of each token
+};
+
 // Rows of tokens laid end to end: row r is [starts[r], starts[r + 1]) of n tokens. Sorted by
 // falling length the padding inside attention is least.
 struct Packing {
   std::vector<std::int64_t> starts;  // [rows + 1], starts with 0
+  // Made once for all layers: a copy to a GPU would stop it each time.
+  mutable std::shared_ptr<const PaddedPlaces> places = nullptr;
   std::int64_t rows() const { return static_cast<std::int64_t>(starts.size()) - 1; }
   std::int64_t length(std::int64_t row) const {
     const auto r = static_cast<std::size_t>(row);

@@ -322,10 +322,15 @@ at::Tensor grouped_attention(const at::Tensor& qkv, const Packing& packing,
 at::Tensor attention(const at::Tensor& qkv, const Packing& packing, const Rotation& rotation,
                      const AttentionSpec& spec) {
   const auto type = qkv.scalar_type();
-  const bool fast =
-      on_cpu(qkv) && spec.softcap == 0 && (type == at::kFloat || type == at::kBFloat16);
-  return fast ? grouped_attention(qkv, packing, rotation, spec)
-              : plain_attention(qkv, packing, rotation, spec);
+  if (spec.softcap != 0) return plain_attention(qkv, packing, rotation, spec);
+  if (on_cpu(qkv)) {
+    return type == at::kFloat || type == at::kBFloat16
+               ? grouped_attention(qkv, packing, rotation, spec)
+               : plain_attention(qkv, packing, rotation, spec);
+  }
+  const bool slides = spec.window > 0 && packing.longest() > spec.window;
+  return slides ? plain_attention(qkv, packing, rotation, spec)
+                : fused_attention(qkv, packing, rotation, spec);
 }
 
 }  // namespace limbeck::distill

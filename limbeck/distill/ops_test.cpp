@@ -113,6 +113,12 @@ TEST_P(Ops, AttentionEqualsItsDefinition) {
         yb.backward(g.to(at::kDouble));
         EXPECT_LT(relative(ya.detach(), yb.detach()), tolerance(GetParam()));
         EXPECT_LT(relative(a.grad(), b.grad()), tolerance(GetParam()));
+        if (window > 0 || !has_fused_attention()) continue;
+        auto c = x.clone().requires_grad_();
+        const auto yc = fused_attention(c, packing, single, spec);
+        yc.backward(g);
+        EXPECT_LT(relative(yc.detach(), yb.detach()), tolerance(GetParam()));
+        EXPECT_LT(relative(c.grad(), b.grad()), tolerance(GetParam()));
       }
     }
   }

@@ -33,6 +33,15 @@ LIMBECK_CLONES double square_kernel(const float* g, std::int64_t n) {
   return static_cast<double>(sum);
 }
 
+// 1 where weight decay applies.
+at::Tensor decay_mask(const Parameters& p) {
+  const auto mask = at::zeros_like(p.value);
+  for (const auto& slot : p.slots()) {
+    if (slot.matrix()) mask.narrow(0, slot.offset, slot.count).fill_(1);
+  }
+  return mask;
+}
+
 }  // namespace
 
 AdamW::AdamW(const Parameters& parameters)
@@ -61,36 +70,36 @@ void AdamW::step(Parameters& p, const AdamOptions& options, double learning_rate
   const double t = static_cast<double>(step);
   const double correction1 = 1 / (1 - std::pow(options.beta1, t));
   const double correction2 = 1 / (1 - std::pow(options.beta2, t));
-  const bool narrows = p.compute.scalar_type() == at::kBFloat16;
-  const bool fast = on_cpu(p.value) && p.value.scalar_type() == at::kFloat;
-  for (const auto& slot : p.slots()) {
-    const double decay = slot.matrix() ? options.weight_decay : 0;
-    if (fast) {
-      const StepNumbers numbers{
-          static_cast<float>(learning_rate),  static_cast<float>(options.beta1),
-          static_cast<float>(options.beta2),  static_cast<float>(options.epsilon),
-          static_cast<float>(gradient_scale), static_cast<float>(correction1),
-          static_cast<float>(correction2),    static_cast<float>(decay)};
-      at::parallel_for(0, slot.count, kBlock, [&](std::int64_t begin, std::int64_t end) {
-        const auto at = slot.offset + begin;
-        adam_kernel(numbers, elements<float>(p.value) + at, elements<float>(p.grad) + at,
-                    elements<float>(first) + at, elements<float>(second) + at,
-                    narrows ? elements<Bf16>(p.compute) + at : nullptr, end - begin);
-      });
-      continue;
-    }
-    const auto part = [&](const at::Tensor& flat) {
-      return flat.narrow(0, slot.offset, slot.count);
-    };
-    auto w = part(p.value), g = part(p.grad), m = part(first), v = part(second);
-    g.mul_(gradient_scale);
-    m.mul_(options.beta1).add_(g, 1 - options.beta1);
-    v.mul_(options.beta2).addcmul_(g, g, 1 - options.beta2);
-    w.mul_(1 - learning_rate * decay);
-    w.addcdiv_(m * correction1, (v * correction2).sqrt() + options.epsilon, -learning_rate);
-    g.zero_();
+  if (!on_cpu(p.value) || p.value.scalar_type() != at::kFloat) {
+    // The whole buffer at once: a GPU is slow at many small operations.
+    if (!decays_.defined()) decays_ = decay_mask(p);
+    p.grad.mul_(gradient_scale);
+    first.mul_(options.beta1).add_(p.grad, 1 - options.beta1);
+    second.mul_(options.beta2).addcmul_(p.grad, p.grad, 1 - options.beta2);
+    p.value.addcmul_(p.value, decays_, -learning_rate * options.weight_decay);
+    p.value.addcdiv_(first * correction1, (second * correction2).sqrt() + options.epsilon,
+                     -learning_rate);
+    p.grad.zero_();
+    p.update_compute();
+    return;
   }
-  if (!fast) p.update_compute();
+  const bool narrows = p.compute.scalar_type() == at::kBFloat16;
+  for (const auto& slot : p.slots()) {
+    const StepNumbers numbers{static_cast<float>(learning_rate),
+                              static_cast<float>(options.beta1),
+                              static_cast<float>(options.beta2),
+                              static_cast<float>(options.epsilon),
+                              static_cast<float>(gradient_scale),
+                              static_cast<float>(correction1),
+                              static_cast<float>(correction2),
+                              static_cast<float>(slot.matrix() ? options.weight_decay : 0)};
+    at::parallel_for(0, slot.count, kBlock, [&](std::int64_t begin, std::int64_t end) {
+      const auto at = slot.offset + begin;
+      adam_kernel(numbers, elements<float>(p.value) + at, elements<float>(p.grad) + at,
+                  elements<float>(first) + at, elements<float>(second) + at,
+                  narrows ? elements<Bf16>(p.compute) + at : nullptr, end - begin);
+    });
+  }
 }
 
 double Schedule::at(std::int64_t step, std::int64_t steps) const {

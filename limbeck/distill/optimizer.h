@@ -26,6 +26,9 @@ class AdamW {
             double gradient_scale, std::int64_t step);
 
   at::Tensor first, second;  // moments, flat, as parameters.value
+
+ private:
+  at::Tensor decays_;  // 1 where weight decay applies, 0 elsewhere; made when a GPU needs it
 };
 
 // The learning rate of step `step` in [0, steps): linear warm-up over `warmup` of them, then

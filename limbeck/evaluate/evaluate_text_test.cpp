@@ -22,7 +22,7 @@ class Stories : public ::testing::Test {
   void SetUp() override {
     const char* set = std::getenv("LIMBECK_TEST_DATA");
     const fs::path data =
-        set != nullptr ? fs::path(set) : fs::path(__FILE__).parent_path() / "../../../shared/data";
+        set != nullptr ? fs::path(set) : fs::path(LIMBECK_SOURCE_DIR) / "../shared/data";
     folder_ = data / "models";
     text_ = data / "text/TinyStories-sample/tinystories_sample.txt";
     if (!fs::exists(folder_) || !fs::exists(text_)) {

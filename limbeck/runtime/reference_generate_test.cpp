@@ -15,7 +15,7 @@ namespace {
 std::filesystem::path model_folder() {
   const char* named = std::getenv("LIMBECK_TEST_DATA");
   const auto data = named ? std::filesystem::path(named)
-                          : std::filesystem::path(__FILE__).parent_path() / "../../../shared/data";
+                          : std::filesystem::path(LIMBECK_SOURCE_DIR) / "../shared/data";
   return data / "models/TinyStories-656K";
 }
 

@@ -21,7 +21,7 @@ struct Reference {
 std::filesystem::path data_folder() {
   const char* named = std::getenv("LIMBECK_TEST_DATA");
   return named ? std::filesystem::path(named) / "models"
-               : std::filesystem::path(__FILE__).parent_path() / "../../../shared/data/models";
+               : std::filesystem::path(LIMBECK_SOURCE_DIR) / "../shared/data/models";
 }
 
 class Real : public testing::TestWithParam<Reference> {};

@@ -207,7 +207,7 @@ TEST(ReadTask, SquadBothVersions) {
 
 std::optional<fs::path> data_folder() {
   if (const char* set = std::getenv("LIMBECK_TEST_DATA")) return fs::path(set);
-  const fs::path beside = fs::path(__FILE__).parent_path() / "../../../shared/data";
+  const fs::path beside = fs::path(LIMBECK_SOURCE_DIR) / "../shared/data";
   return fs::exists(beside) ? std::optional(beside) : std::nullopt;
 }
 

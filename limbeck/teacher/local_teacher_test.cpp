@@ -24,7 +24,7 @@ class LocalTeacherTest : public ::testing::Test {
   void SetUp() override {
     const char* set = std::getenv("LIMBECK_TEST_DATA");
     const fs::path data =
-        set != nullptr ? fs::path(set) : fs::path(__FILE__).parent_path() / "../../../shared/data";
+        set != nullptr ? fs::path(set) : fs::path(LIMBECK_SOURCE_DIR) / "../shared/data";
     path_ = data / "models/TinyStories-656K";
     if (!fs::exists(path_)) {
       GTEST_SKIP() << "the shared models are not here (set LIMBECK_TEST_DATA)";

@@ -67,9 +67,10 @@ int run_distill(int argc, char** argv) {
   app.add_option("--learning-rate", training.options.learning_rate, "Peak learning rate")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--lora", training.options.lora.r,
-                 "Train adapters of this rank on frozen weights, merged when the student is written; "
-                 "0: all weights")
+  app.add_option(
+         "--lora", training.options.lora.r,
+         "Train adapters of this rank on frozen weights, merged when the student is written; "
+         "0: all weights")
       ->check(CLI::Range(0, 1 << 14))
       ->capture_default_str();
   app.add_option("--config", config,

@@ -1,0 +1,62 @@
+#!/bin/bash
+# llama-quantize beside limbeck on one model: the same types, calibration text and held-out text; what is measured is
+# the emitted file. Prints one Markdown row a file: bytes, bits a weight, perplexity, KL with its interval, same top-1.
+#
+#   LLAMA_CPP_BIN=FOLDER bench/quantize_compare.sh MODEL CALIBRATION HELD_OUT WORK [TYPE...]
+#
+# LLAMA_CPP_BIN holds llama-quantize and llama-imatrix. Files that are in WORK already are kept.
+set -euo pipefail
+: "${LLAMA_CPP_BIN:?the folder of llama-quantize and llama-imatrix}"
+limbeck=${LIMBECK:-build/release/limbeck}
+model=$1 calibration=$2 held_out=$3 work=$4
+shift 4
+types=("$@")
+if [ ${#types[@]} = 0 ]; then types=(q4_k_m q4_k_s iq4_xs q3_k_m q3_k_s q2_k); fi
+threads=${THREADS:-2} limit=${LIMIT_TOKENS:-40000} tokens=${CALIBRATION_TOKENS:-120000}
+mkdir -p "$work"
+cd_report() { tr '\r' '\n' <"$1" | tail -2; }
+
+base=$work/f16.gguf
+[ -f "$base" ] || "$limbeck" convert "$model" "$base" --type f16 -q
+if [ ! -f "$work/imatrix.dat" ]; then
+  "$LLAMA_CPP_BIN/llama-imatrix" -m "$base" -f "$calibration" -o "$work/imatrix.dat" -c 512 -t "$threads" \
+    --no-ppl >"$work/imatrix.log" 2>&1 || { cd_report "$work/imatrix.log"; exit 1; }
+fi
+
+row() { # NAME FILE SECONDS PEAK
+  local json
+  json=$("$limbeck" eval "$2" --text "$held_out" --reference "$model" --context 512 --max-tokens "$limit" \
+    --threads "$threads" --json -q)
+  python3 - "$1" "$2" "$3" "$4" "$json" <<'PY'
+import json, os, sys
+name, path, seconds, peak, text = sys.argv[1:6]
+r = json.loads(text); kl = r["kl"]
+print(f"| {name} | {os.path.getsize(path):,} | {r['perplexity']:.3f} | {kl['mean']:.5f} ({kl['low']:.5f}-{kl['high']:.5f}) "
+      f"| {kl['p999']:.3f} | {100 * r['same_top1']['value'] if isinstance(r['same_top1'], dict) else 100 * r['same_top1']:.2f} | {seconds} | {peak} |")
+PY
+}
+
+timed() { # LOG COMMAND..: seconds and peak megabytes
+  local log=$1
+  shift
+  /usr/bin/env time -f '%e %M' -o "$log.time" "$@" >"$log" 2>&1 || { cd_report "$log" >&2; return 1; }
+  awk '{printf "%.1f %.0f\n", $1, $2 / 1024}' "$log.time"
+}
+
+echo "| file | bytes | perplexity | KL, nats (95 %) | KL 99.9 % | same top-1, % | s | peak MB |"
+echo "|---|---:|---:|---:|---:|---:|---:|---:|"
+for type in "${types[@]}"; do
+  theirs=$work/llama-$type.gguf ours=$work/limbeck-$type.gguf
+  name=$(echo "$type" | tr a-z A-Z)
+  read -r s p < <([ -f "$theirs" ] && echo "- -" || timed "$work/llama-$type.log" "$LLAMA_CPP_BIN/llama-quantize" \
+    --imatrix "$work/imatrix.dat" "$base" "$theirs" "$name" "$threads")
+  row "llama-quantize $type" "$theirs" "$s" "$p"
+  read -r s p < <([ -f "$ours" ] && echo "- -" || timed "$work/limbeck-$type.log" "$limbeck" quantize "$model" -o "$ours" \
+    --type "$type" --calibration "$calibration" --calibration-tokens "$tokens" --threads "$threads" ${EXTRA:-})
+  row "limbeck $type" "$ours" "$s" "$p"
+  sized=$work/limbeck-size-$type.gguf
+  read -r s p < <([ -f "$sized" ] && echo "- -" || timed "$work/limbeck-size-$type.log" "$limbeck" quantize "$model" \
+    -o "$sized" --size "$(stat -c %s "$theirs")" --calibration "$calibration" --calibration-tokens "$tokens" \
+    --threads "$threads" ${EXTRA:-})
+  row "limbeck --size (of $type)" "$sized" "$s" "$p"
+done

@@ -8,7 +8,9 @@
 #include "limbeck/cli/arguments.h"
 #include "limbeck/distill/train_options.h"
 #include "limbeck/pipeline/distill_task.h"
+#include "limbeck/pipeline/model_card.h"
 #include "limbeck/pipeline/run_folder.h"
+#include "limbeck/teacher/label.h"
 
 namespace limbeck::cli {
 namespace {
@@ -101,6 +103,12 @@ int run_distill(int argc, char** argv) {
   training.teacher_hash = pipeline::content_hash(teacher);
   const Json trained = pipeline::train_student(training, teacher, task, labelled,
                                                work / "checkpoints", output, pool);
+  pipeline::CardFacts card;
+  card.base =
+      is_endpoint(teacher) ? teacher : std::filesystem::path(teacher).lexically_normal().filename();
+  card.base_relation = "finetune";
+  card.license = pipeline::license_of(teacher);
+  pipeline::write_card(output, card);
   if (arguments.common().json) {
     print_json(
         {{"gate", gated}, {"labels", labelled.summary}, {"training", trained}, {"output", output}});

@@ -6,6 +6,7 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/pipeline/compare.h"
 #include "limbeck/pipeline/distill_task.h"
+#include "limbeck/pipeline/model_card.h"
 #include "limbeck/pipeline/run_folder.h"
 #include "limbeck/quantize/quantize.h"
 
@@ -167,6 +168,7 @@ class Run {
         "compare", key_of({"compare", hashes, task_hash_, recipe_.resolved.at("compare")}),
         [&] { return compare(compare_options, pool_); });
     write_reports(results, folder_.path());
+    write_cards(results, folder_.path());
     return results;
   }
 

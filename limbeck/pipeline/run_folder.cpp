@@ -125,7 +125,9 @@ std::string content_hash(const std::filesystem::path& path) {
     fail(ErrorKind::usage, "{}: no such file or folder", path.string());
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(path)) {
-    if (entry.is_regular_file() && !entry.path().filename().string().starts_with('.'))
+    // The card tells of the model and is no part of it.
+    const std::string name = entry.path().filename().string();
+    if (entry.is_regular_file() && !name.starts_with('.') && name != "README.md")
       files.push_back(entry.path());
   }
   std::ranges::sort(files);

@@ -20,15 +20,17 @@ while [ "$i" -le 120 ]; do
   i=$((i + 1))
 done
 
+i=0; while [ $i -lt 150 ]; do echo "order $i waits for the shop"; i=$((i + 1)); done > text.txt
+
 compare() { # compare CACHE JSON
-  "$limbeck" compare "$teacher" --task task --bits 8,4,2 --bits-method rtn --threads 1 \
+  "$limbeck" compare "$teacher" --task task --text text.txt --no-speed --bits 8,4,2 --bits-method rtn --threads 1 \
     --cache "$1" --json "$2" --html "$2.html" -v > "$2.txt" 2> "$2.err"
 }
 compare whole whole.json
 
-"$limbeck" compare "$teacher" --task task --bits 8,4,2 --bits-method rtn --threads 1 --cache killed > /dev/null 2>&1 &
+"$limbeck" compare "$teacher" --task task --text text.txt --no-speed --bits 8,4,2 --bits-method rtn --threads 1 --cache killed > /dev/null 2>&1 &
 pid=$!
-while kill -0 $pid 2>/dev/null && [ "$(ls killed/measured 2>/dev/null | wc -l)" -lt 4 ]; do sleep 0.02; done
+while kill -0 $pid 2>/dev/null && [ "$(ls killed/measured 2>/dev/null | wc -l)" -lt 3 ]; do sleep 0.02; done
 kill -9 $pid 2>/dev/null || { echo "it ended before it could be killed"; exit 1; }
 wait $pid 2>/dev/null || true
 before=$(ls killed/measured | wc -l)

@@ -11,19 +11,11 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/fields.h"
 #include "limbeck/base/progress.h"
+#include "limbeck/base/terminal.h"
+#include "limbeck/cli/help.h"
 
 namespace limbeck::cli {
 namespace {
-
-std::string footer(std::string_view examples) {
-  std::string text = "Examples:";
-  while (!examples.empty()) {
-    const std::string_view line = examples.substr(0, examples.find('\n'));
-    text += "\n  " + std::string(line);
-    examples.remove_prefix(std::min(examples.size(), line.size() + 1));
-  }
-  return text;
-}
 
 [[noreturn]] void refuse_extra(const CLI::App& app, const std::string& extra) {
   Error error(ErrorKind::usage, fmt::format("{}: unexpected {} '{}'", app.get_name(),
@@ -37,12 +29,16 @@ std::string footer(std::string_view examples) {
                      : error.try_this(fmt::format("did you mean '{}'?", near));
 }
 
+// The library writes the largest double in full where a bound is open.
+std::string readable(std::string message) {
+  const auto open = message.find(" not in range 0.000000 to 17976931");
+  return open == std::string::npos ? message : message.substr(0, open) + " is too small";
+}
+
 }  // namespace
 
 Arguments::Arguments(std::string name, std::string description, std::string examples)
-    : app_(std::move(description), "limbeck " + name) {
-  app_.footer(footer(examples));
-  app_.get_formatter()->column_width(32);
+    : app_(std::move(description), "limbeck " + name), examples_(std::move(examples)) {
   app_.option_defaults()->always_capture_default();
   app_.set_help_flag("-h,--help", "Print this help");
   app_.add_option("--threads", common_.threads, "Threads; 0: one per core")
@@ -57,17 +53,18 @@ void Arguments::add_json() {
 }
 
 bool Arguments::parse(int argc, char** argv) {
+  if (argc == 2 && argv[1] == kDescribeFlag) throw Description{describe(app_, examples_)};
   try {
     app_.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    print(app_.help());
+    print(help_screen(app_, examples_, terminal_columns(1)));
     return false;
   } catch (const CLI::ExtrasError&) {
     const auto extras = app_.remaining();
     refuse_extra(app_, extras.empty() ? std::string() : extras.front());
   } catch (const CLI::ParseError& error) {
     fail_try(ErrorKind::usage, app_.get_name() + " --help", "{}: {}", app_.get_name(),
-             error.what());
+             readable(error.what()));
   }
   if (verbose_) set_verbosity(Verbosity::verbose);
   if (quiet_) set_verbosity(Verbosity::quiet);

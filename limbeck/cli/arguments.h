@@ -36,6 +36,7 @@ class Arguments {
 
  private:
   CLI::App app_;
+  std::string examples_;
   CommonOptions common_;
   bool verbose_ = false, quiet_ = false;
 };

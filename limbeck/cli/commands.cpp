@@ -1,6 +1,9 @@
 #include "limbeck/cli/commands.h"
 
+#include <string>
 #include <vector>
+
+#include "limbeck/cli/help.h"
 
 namespace limbeck::cli {
 
@@ -20,6 +23,10 @@ int run_inspect(int argc, char** argv);
 int run_bench(int argc, char** argv);
 int run_chat(int argc, char** argv);
 int run_generate(int argc, char** argv);
+int run_runs(int argc, char** argv);
+int run_resume(int argc, char** argv);
+int run_completion(int argc, char** argv);
+int run_manual(int argc, char** argv);
 
 std::span<const Command> commands() noexcept {
   static const std::vector<Command> table = {
@@ -40,8 +47,23 @@ std::span<const Command> commands() noexcept {
       {"generate", "continue a prompt", run_generate},
       {"chat", "talk with a model", run_chat},
       {"bench", "speed of a model here, beside the limits of the machine", run_bench},
+      {"runs", "the runs here and how far each came", run_runs},
+      {"resume", "go on with a run that was stopped", run_resume},
+      {"completion", "completion of commands and options for bash, zsh or fish", run_completion},
+      {"manual", "the reference of all commands, as a man page or Markdown", run_manual},
   };
   return table;
+}
+
+Json describe_command(const Command& command) {
+  std::string name(command.name), flag(kDescribeFlag);
+  char* arguments[] = {name.data(), flag.data(), nullptr};
+  try {
+    command.run(2, arguments);
+  } catch (const Description& description) {
+    return description.json;
+  }
+  return nullptr;
 }
 
 }  // namespace limbeck::cli

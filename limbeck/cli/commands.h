@@ -4,6 +4,8 @@
 #include <span>
 #include <string_view>
 
+#include "limbeck/base/json.h"
+
 namespace limbeck::cli {
 
 struct Command {
@@ -15,5 +17,8 @@ struct Command {
 };
 
 std::span<const Command> commands() noexcept;  // in the order of the help screen; commands.cpp
+
+// What `limbeck <command> --help` knows, without running it: see help.h.
+Json describe_command(const Command& command);
 
 }  // namespace limbeck::cli

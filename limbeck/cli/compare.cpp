@@ -33,7 +33,7 @@ int run_compare(int argc, char** argv) {
   std::string json, html, markdown;
   pipeline::CompareOptions options;
   bool no_speed = false, free_form = false, no_cache = false;
-  std::filesystem::path cache = pipeline::default_cache();
+  std::filesystem::path cache;
   Arguments arguments("compare",
                       "Measure models side by side: size, speed, accuracy with intervals, general "
                       "ability. The first is what the others are compared with.",
@@ -63,7 +63,8 @@ int run_compare(int argc, char** argv) {
       ->delimiter(',');
   arguments.app().add_option("--bits-method", options.bits_method,
                              "rtn, imatrix or gptq; default: gptq where the task can calibrate");
-  arguments.app().add_option("--cache", cache, "Folder that keeps what was measured");
+  arguments.app().add_option("--cache", cache,
+                             "Folder that keeps what was measured (default ~/.cache/limbeck)");
   arguments.app().add_flag("--no-cache", no_cache, "Measure everything anew");
   arguments.app().add_flag("--no-speed", no_speed, "Leave speed, latency and memory out");
   arguments.app().add_flag("--free-form", free_form, "Do not force answers into the task's form");
@@ -82,7 +83,7 @@ int run_compare(int argc, char** argv) {
   if (no_cache && !options.bits.empty())
     fail_try(ErrorKind::usage, "give an empty folder with --cache to measure anew",
              "compare: --bits keeps its files in the cache, --no-cache leaves none");
-  if (!no_cache) options.cache = cache;
+  if (!no_cache) options.cache = cache.empty() ? pipeline::default_cache() : cache;
   options.speed = !no_speed;
   options.constrained = !free_form;
   options.seed = arguments.common().seed;

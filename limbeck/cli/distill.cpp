@@ -104,8 +104,9 @@ int run_distill(int argc, char** argv) {
   const Json trained = pipeline::train_student(training, teacher, task, labelled,
                                                work / "checkpoints", output, pool);
   pipeline::CardFacts card;
-  card.base =
-      is_endpoint(teacher) ? teacher : std::filesystem::path(teacher).lexically_normal().filename();
+  card.base = is_endpoint(teacher)
+                  ? teacher
+                  : std::filesystem::path(teacher).lexically_normal().filename().string();
   card.base_relation = "finetune";
   card.license = pipeline::license_of(teacher);
   pipeline::write_card(output, card);

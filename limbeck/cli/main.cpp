@@ -47,6 +47,11 @@ int run(int argc, char** argv) {
     return exit_code(ErrorKind::usage);
   }
   const std::string_view name = argv[1];
+  if (name == "help" && argc > 2) {  // limbeck help run: as limbeck run --help
+    std::string command = argv[2], flag = "--help";
+    char* arguments[] = {argv[0], command.data(), flag.data(), nullptr};
+    return run(3, arguments);
+  }
   if (name == "--help" || name == "-h" || name == "help") return print(help()), 0;
   if (name == "--version") return print(fmt::format("limbeck {}\n", version())), 0;
   const auto found = std::ranges::find(commands(), name, &Command::name);
@@ -67,7 +72,9 @@ void report(std::string_view kind, const Error& error, bool json) {
     std::fflush(stdout);
     return;
   }
-  std::string text = fmt::format("error[{}]: {}\n", kind, safe_tty(message));
+  const bool color = use_color(2);
+  std::string text = fmt::format("{}error[{}]:{} {}\n", color ? "\x1b[1;31m" : "", kind,
+                                 color ? "\x1b[0m" : "", safe_tty(message));
   if (!error.where().empty() && !message.starts_with(error.where())) {
     text += "  at: " + safe_tty(error.where()) + '\n';
   }

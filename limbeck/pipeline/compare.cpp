@@ -105,6 +105,7 @@ class Comparison {
           std::make_unique<Subject>(model, subjects_.empty(), options_, cache_, pool_));
     name_apart();
     for (const auto& subject : subjects_) measure(*subject);
+    refuse_nothing();
     return result();
   }
 
@@ -136,6 +137,20 @@ class Comparison {
     Subject* first = &subject == subjects_[0].get() ? nullptr : subjects_[0].get();
     for (const auto& [name, text] : texts_) subject.measure_text(name, text, first);
     if (first) subject.unload();
+  }
+
+  // A table without a single score is no comparison: the first reason is told instead.
+  void refuse_nothing() {
+    for (const auto& subject : subjects_) {
+      for (const char* list : {"tasks", "texts"}) {
+        for (const Json& entry : subject->json().at(list)) {
+          if (entry.size() > 1) return;
+        }
+      }
+    }
+    for (const auto& subject : subjects_) {
+      if (subject->failure()) throw Error(*subject->failure());
+    }
   }
 
   Json result() {

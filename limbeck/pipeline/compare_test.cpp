@@ -177,6 +177,18 @@ TEST_F(Compare, ADeadEndpointDoesNotStopTheOthers) {
   EXPECT_TRUE(at(results.at("models")[1].at("tasks")[0], {"difference"}).is_object());
 }
 
+TEST_F(Compare, NothingMeasuredIsTheFirstReason) {
+  const FakeServer server(
+      [](int, const std::string&, const std::string&) { return http_reply(401, "{}"); });
+  options_.models = {{"gone", server.url() + "#m", "", ""}};
+  try {
+    compare(options_, pool_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::network);
+  }
+}
+
 TEST_F(Compare, OneClassAndTenItemsAreNoise) {
   write_file(folder_ / "colours" / "task.yaml",
              "name: colours\nkind: classification\nlabels: [red, green, blue]\n");

@@ -13,7 +13,7 @@
 namespace limbeck::pipeline {
 namespace {
 
-constexpr const char* kResume = "limbeck run RECIPE --resume";
+constexpr const char* kResume = "limbeck resume RUN (limbeck runs names it)";
 
 // The stages of one run, in order. Each method is one stage; its key covers everything it depends
 // on.
@@ -26,6 +26,9 @@ class Run {
         folder_(options.folder),
         task_(read_task(recipe.task)) {
     write_file(folder_.path() / "recipe.yaml", read_file(options.recipe, 1 << 20));
+    // Where the recipe lies: its relative paths start there (limbeck resume).
+    write_file(folder_.path() / "origin.json",
+               to_text({{"recipe", std::filesystem::absolute(options.recipe).string()}}) + "\n");
     write_file(folder_.path() / "recipe.resolved.json", to_text(recipe.resolved, 1) + "\n");
     for (const std::string& note : task_.notes) say(fmt::format("{}: {}", task_.name, note));
   }

@@ -117,6 +117,14 @@ std::string RunFolder::state() const { return status_.value("state", ""); }
 
 void RunFolder::save() { write_file(folder_ / "status.json", to_text(status_, 1) + "\n"); }
 
+bool is_locked(const std::filesystem::path& folder) {
+  const int file = ::open((folder / ".lock").c_str(), O_RDWR | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool taken = ::flock(file, LOCK_EX | LOCK_NB) != 0;
+  ::close(file);
+  return taken;
+}
+
 std::string key_of(const Json& parts) { return sha256_hex(to_text(parts)); }
 
 std::string content_hash(const std::filesystem::path& path) {

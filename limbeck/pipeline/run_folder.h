@@ -44,6 +44,9 @@ class RunFolder {
   int lock_ = -1;
 };
 
+// Whether a process works in this run's folder now.
+bool is_locked(const std::filesystem::path& folder);
+
 // SHA-256 of a JSON tree's text: a stage's key.
 std::string key_of(const Json& parts);
 

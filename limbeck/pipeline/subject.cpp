@@ -185,6 +185,11 @@ void Subject::not_measured(const std::string& what, const std::string& why) {
   json_["not_measured"][what] = why;
 }
 
+void Subject::failed(const std::string& what, const Error& error) {
+  not_measured(what, error.what());
+  if (!failure_) failure_ = error;
+}
+
 Subject::Loaded& Subject::load() {
   if (!loaded_) loaded_ = std::make_unique<Loaded>(*checkpoint_);
   return *loaded_;
@@ -273,7 +278,7 @@ std::optional<TaskScores> Subject::run_task(const LoadedTask& task) {
     return scores_from_json(json);
   } catch (const Error& error) {
     if (!is_of_the_model(error)) throw;
-    not_measured(task.task.name, error.what());
+    failed(task.task.name, error);
     return std::nullopt;
   }
 }
@@ -336,7 +341,7 @@ void Subject::measure_text(const std::string& name, std::string_view text, Subje
     }
   } catch (const Error& error) {
     if (!is_of_the_model(error)) throw;
-    not_measured("perplexity and " + kl, error.what());
+    failed("perplexity and " + kl, error);
   }
   json_["texts"].push_back(std::move(entry));
   stop_if_interrupted(kResume);

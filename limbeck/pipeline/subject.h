@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "limbeck/base/error.h"
 #include "limbeck/evaluate/evaluate.h"
 #include "limbeck/pipeline/compare.h"
 #include "limbeck/pipeline/measurement_cache.h"
@@ -45,6 +46,8 @@ class Subject {
   const std::string& name() const noexcept { return name_; }
   Json& json() noexcept { return json_; }
   void not_measured(const std::string& what, const std::string& why);
+  // The first error that kept a task or text from being measured.
+  const std::optional<Error>& failure() const noexcept { return failure_; }
 
  private:
   struct Loaded;
@@ -53,6 +56,7 @@ class Subject {
   Json key(const Json& more) const;
   std::vector<Answer> ask(const LoadedTask& task, std::span<const Example> examples,
                           const std::function<void(std::size_t)>& on_done);
+  void failed(const std::string& what, const Error& error);
   Json run_speed();
   Json run_text(std::string_view text, Subject* reference);
 
@@ -64,6 +68,7 @@ class Subject {
   std::unique_ptr<Checkpoint> checkpoint_;  // null: an endpoint
   std::unique_ptr<Loaded> loaded_;
   Json json_;
+  std::optional<Error> failure_;
 };
 
 }  // namespace limbeck::pipeline

@@ -1,5 +1,5 @@
 # Each target sets the machine up by itself; see scripts/setup.sh.
-.PHONY: build test demo bench fuzz soak format check-format sanitize setup
+.PHONY: build test demo edge package bench fuzz soak format check-format sanitize setup
 .DEFAULT_GOAL := build
 
 JOBS := $(shell scripts/jobs.sh)
@@ -24,6 +24,16 @@ test: build/release/build.ninja ## unit and end-to-end tests
 demo: build ## a teacher distilled and quantized, with the table that proves it
 	cmake --build --preset release -j $(JOBS) --target helpdesk_data
 	scripts/demo.sh
+
+edge: | setup ## the small program without the trainer, its size, and what it still needs of the system
+	cmake --preset edge
+	cmake --build --preset edge -j $(JOBS) --target limbeck
+	scripts/edge_size.sh build/edge/limbeck
+
+package: build/release/build.ninja ## limbeck and limbeck-dev as .deb, unpacked and tried
+	cmake --build --preset release -j $(JOBS)
+	cd build/release && cpack -G DEB
+	scripts/try_packages.sh build/release
 
 bench: build/release/build.ninja ## every kernel for every instruction set
 	cmake --build --preset release -j $(JOBS) --target benchmarks

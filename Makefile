@@ -50,6 +50,7 @@ fuzz:
 
 soak: test ## long fuzzing, then the tests again and again
 	FUZZ_SECONDS=$${SOAK_SECONDS:-600} scripts/fuzz.sh
+	$(CTEST) --test-dir build/release -L soak
 	$(CTEST) --test-dir build/release -L 'unit|e2e' --repeat until-fail:20
 
 format:

@@ -127,7 +127,7 @@ class Comparison {
       Json json = scores ? scores->summary : Json{{"task", tasks_[t].task.name}};
       if (scores && !results_[t].empty() && results_[t][0])
         json["difference"] = difference_of(results_[t][0]->primary, scores->primary, options_.seed);
-      if (scores && t == 0 && options_.speed)
+      if (scores && t == 0 && options_.speed && !subject.is_endpoint())
         subject.json()["items_per_s"] =
             static_cast<double>(scores->items.size()) / std::max(scores->seconds, 1e-9);
       subject.json()["tasks"].push_back(std::move(json));

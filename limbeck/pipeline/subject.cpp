@@ -79,7 +79,7 @@ Json training_of(const Json& manifest) {
 
 std::string name_of(const ComparedModel& what) {
   if (!what.name.empty()) return what.name;
-  if (is_endpoint(what.path)) {
+  if (limbeck::is_endpoint(what.path)) {
     const auto hash = what.path.find('#');
     return hash == std::string::npos ? what.path : what.path.substr(hash + 1);
   }
@@ -142,7 +142,7 @@ Subject::Subject(const ComparedModel& what, bool first, const CompareOptions& op
       pool_(pool),
       name_(name_of(what)),
       path_(what.path),
-      endpoint_(is_endpoint(what.path)) {
+      endpoint_(limbeck::is_endpoint(what.path)) {
   json_ = {{"name", name_},
            {"path", path_},
            {"role", what.role},

@@ -44,6 +44,7 @@ class Subject {
   void unload();  // frees the weights; the next measurement loads them again
 
   const std::string& name() const noexcept { return name_; }
+  bool is_endpoint() const noexcept { return endpoint_; }
   Json& json() noexcept { return json_; }
   void not_measured(const std::string& what, const std::string& why);
   // The first error that kept a task or text from being measured.

@@ -89,10 +89,10 @@ Json alternative_to(const Json& chosen, const Json& models, const Json& first) {
     if (!best || size_of(model) < size_of(*best)) best = &model;
   }
   if (!best) return nullptr;
-  return fmt::format("If {} points of the score may go, {} is {} ({}).",
-                     difference(at(first_task(*best), {"difference"})),
+  return fmt::format("{} is {} ({}) at {} points of the score.",
                      best->at("name").get<std::string>(), size_text(*best, first, false),
-                     bytes(at(*best, {"bytes"})));
+                     bytes(at(*best, {"bytes"})),
+                     difference(at(first_task(*best), {"difference"})));
 }
 
 }  // namespace

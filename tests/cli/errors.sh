@@ -29,7 +29,7 @@ mkdir empty
 mkdir no-weights && cp model/config.json no-weights/
 mkdir bad-config && cp model/* bad-config/ && printf '{"model_type": "llama", "hidden_size": -4}' > bad-config/config.json
 mkdir bad-family && cp model/* bad-family/ && printf '{"model_type": "mamba"}' > bad-family/config.json
-mkdir cut && cp model/* cut/ && head -c 5000 model/model.safetensors > cut/model.safetensors
+mkdir cut && cp model/* cut/ && head -c 4 model/model.safetensors > cut/model.safetensors
 printf 'GGUF\003\000\000\000' > cut.gguf
 printf 'not a model' > text.gguf
 printf 'hello' > short.txt

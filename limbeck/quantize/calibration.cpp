@@ -49,6 +49,61 @@ Batch batch_of(const std::vector<TokenId>& sequence, std::size_t vocab) {
   return batch;
 }
 
+// Collects what passes through a decoder's tap.
+class Collector {
+ public:
+  Collector(const std::set<std::string, std::less<>>& hessians_of, ThreadPool& pool)
+      : hessians_of_(hessians_of), pool_(pool) {}
+
+  ActivationTap tap() {
+    return [this](std::string_view name, std::span<const float> x, std::int64_t columns) {
+      const auto n = static_cast<std::size_t>(columns);
+      Sum& sum = sums_[std::string(name)];
+      sum.squares.resize(n);
+      for (std::size_t i = 0; i < x.size(); ++i) sum.squares[i % n] += double{x[i]} * double{x[i]};
+      sum.count += static_cast<double>(x.size() / n);
+      if (!hessians_of_.contains(name)) return;
+      statistics_.hessians.try_emplace(std::string(name), n).first->second.add(x, pool_);
+    };
+  }
+
+  InputStatistics take(std::size_t sequences, std::size_t longest) {
+    for (auto& [name, hessian] : statistics_.hessians) hessian.finish();
+    for (const auto& [name, sum] : sums_) {
+      ImportanceEntry& entry = statistics_.importance.entries[name];
+      entry.count = sum.count;
+      for (const double square : sum.squares) {
+        entry.sum_squares.push_back(static_cast<float>(square));
+      }
+    }
+    statistics_.importance.chunk_count = static_cast<std::uint32_t>(sequences);
+    statistics_.importance.chunk_size = static_cast<std::uint32_t>(longest);
+    return std::move(statistics_);
+  }
+
+ private:
+  struct Sum {
+    std::vector<double> squares;
+    double count = 0;
+  };
+  const std::set<std::string, std::less<>>& hessians_of_;
+  ThreadPool& pool_;
+  std::map<std::string, Sum, std::less<>> sums_;
+  InputStatistics statistics_;
+};
+
+std::size_t longest_of(const TokenSequences& sequences) {
+  std::size_t longest = 1;
+  for (const auto& sequence : sequences) longest = std::max(longest, sequence.size());
+  return longest;
+}
+
+Decoder decoder_for(const Model& model, const TokenSequences& sequences, ThreadPool& pool) {
+  DecoderOptions options;
+  options.context = static_cast<std::int64_t>(longest_of(sequences));
+  return Decoder(model, pool, options);
+}
+
 }  // namespace
 
 CalibrationText tokenize_calibration(std::span<const std::string> texts, const Tokenizer& tokenizer,
@@ -101,44 +156,41 @@ InputStatistics gather_statistics(const Model& model, const TokenSequences& sequ
                                   const std::set<std::string, std::less<>>& hessians_of,
                                   ThreadPool& pool,
                                   const std::function<void(std::size_t done)>& on_sequence) {
-  struct Sum {
-    std::vector<double> squares;
-    double count = 0;
-  };
-  std::map<std::string, Sum, std::less<>> sums;
-  InputStatistics statistics;
-  std::size_t longest = 1;
-  for (const auto& sequence : sequences) longest = std::max(longest, sequence.size());
-  DecoderOptions options;
-  options.context = static_cast<std::int64_t>(longest);
-  Decoder decoder(model, pool, options);
-  decoder.set_tap([&](std::string_view name, std::span<const float> x, std::int64_t columns) {
-    const auto n = static_cast<std::size_t>(columns);
-    Sum& sum = sums[std::string(name)];
-    sum.squares.resize(n);
-    for (std::size_t i = 0; i < x.size(); ++i) sum.squares[i % n] += double{x[i]} * double{x[i]};
-    sum.count += static_cast<double>(x.size() / n);
-    if (!hessians_of.contains(name)) return;
-    auto& hessian = statistics.hessians.try_emplace(std::string(name), n).first->second;
-    hessian.add(x, pool);
-  });
+  Collector collector(hessians_of, pool);
+  Decoder decoder = decoder_for(model, sequences, pool);
+  decoder.set_tap(collector.tap());
   const auto vocab = static_cast<std::size_t>(model.architecture().vocab_size);
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     decoder.truncate(0, 0);
     decoder.forward(batch_of(sequences[i], vocab));
     if (on_sequence) on_sequence(i + 1);
   }
-  for (auto& [name, hessian] : statistics.hessians) hessian.finish();
-  for (const auto& [name, sum] : sums) {
-    ImportanceEntry& entry = statistics.importance.entries[name];
-    entry.count = sum.count;
-    for (const double square : sum.squares) {
-      entry.sum_squares.push_back(static_cast<float>(square));
+  return collector.take(sequences.size(), longest_of(sequences));
+}
+
+InputStatistics gather_layer_statistics(const Model& model, const TokenSequences& sequences,
+                                        std::int64_t layer, ResidualStreams& streams,
+                                        const std::set<std::string, std::less<>>& hessians_of,
+                                        ThreadPool& pool,
+                                        const std::function<void(std::size_t done)>& on_sequence) {
+  Collector collector(hessians_of, pool);
+  Decoder decoder = decoder_for(model, sequences, pool);
+  const auto hidden = static_cast<std::size_t>(model.architecture().hidden);
+  streams.of.resize(sequences.size());
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    std::vector<float>& stream = streams.of[i];
+    stream.resize(sequences[i].size() * hidden);
+    if (streams.layer < layer) {
+      decoder.set_tap({});
+      decoder.forward_layers(sequences[i], streams.layer, layer, stream);
     }
+    decoder.set_tap(collector.tap());
+    std::vector<float> after = stream;
+    decoder.forward_layers(sequences[i], layer, layer + 1, after);
+    if (on_sequence) on_sequence(i + 1);
   }
-  statistics.importance.chunk_count = static_cast<std::uint32_t>(sequences.size());
-  statistics.importance.chunk_size = static_cast<std::uint32_t>(longest);
-  return statistics;
+  streams.layer = layer;
+  return collector.take(sequences.size(), longest_of(sequences));
 }
 
 }  // namespace limbeck

@@ -49,4 +49,17 @@ InputStatistics gather_statistics(const Model& model, const TokenSequences& sequ
                                   ThreadPool& pool,
                                   const std::function<void(std::size_t done)>& on_sequence = {});
 
+// The residual stream of each sequence before a layer, so that one layer after the other costs one
+// pass over the model, not one a layer.
+struct ResidualStreams {
+  std::int64_t layer = 0;
+  std::vector<std::vector<float>> of;  // [sequences], each [tokens, hidden]; empty: not begun
+};
+// The same of the inputs of `layer` alone. `streams` (at that layer or before it) goes on to it
+// first, through the layers between as they are in `model`.
+InputStatistics gather_layer_statistics(
+    const Model& model, const TokenSequences& sequences, std::int64_t layer,
+    ResidualStreams& streams, const std::set<std::string, std::less<>>& hessians_of,
+    ThreadPool& pool, const std::function<void(std::size_t done)>& on_sequence = {});
+
 }  // namespace limbeck

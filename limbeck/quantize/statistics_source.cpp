@@ -45,10 +45,23 @@ void StatisticsSource::gather(std::size_t first) {
   held_.clear();
   const Model model(checkpoint_);
   Progress progress("calibrate", sequences_.size(), "sequences");
-  held_ = gather_statistics(model, sequences_, names, pool_, [&](std::size_t done) {
-            stop_if_interrupted("run the same command again");
-            progress.update(done);
-          }).hessians;
+  const auto on_sequence = [&](std::size_t done) {
+    stop_if_interrupted("run the same command again");
+    progress.update(done);
+  };
+  const std::int64_t layer = role_of(inputs_[first].first).layer;
+  const bool one_layer = options_.sequential && layer >= streams_.layer && streams_fit();
+  held_ = one_layer ? gather_layer_statistics(model, sequences_, layer, streams_, names, pool_,
+                                              on_sequence)
+                          .hessians
+                    : gather_statistics(model, sequences_, names, pool_, on_sequence).hessians;
+}
+
+bool StatisticsSource::streams_fit() const {
+  std::uint64_t tokens = 0;
+  for (const auto& sequence : sequences_) tokens += sequence.size();
+  const auto hidden = static_cast<std::uint64_t>(checkpoint_.architecture().hidden);
+  return tokens * hidden * sizeof(float) <= options_.memory_bytes;
 }
 
 const Hessian* StatisticsSource::find(const std::string& input) {

@@ -22,7 +22,8 @@ class StatisticsSource {
   struct Options {
     std::uint64_t memory_bytes = std::uint64_t{1} << 30;  // for second moments held at once
     // Layer by layer, each with the inputs that the layers before, already rounded, make: closer to
-    // what the file will compute, at a forward pass a layer.
+    // what the file will compute. Costs two passes over the model where the residual streams fit in
+    // memory_bytes as well, else one pass a layer.
     bool sequential = false;
   };
 
@@ -36,6 +37,7 @@ class StatisticsSource {
 
  private:
   void gather(std::size_t first);
+  bool streams_fit() const;
 
   const Checkpoint& checkpoint_;
   const TokenSequences& sequences_;
@@ -43,6 +45,7 @@ class StatisticsSource {
   Options options_;
   ThreadPool& pool_;
   std::map<std::string, Hessian, std::less<>> held_;
+  ResidualStreams streams_;
 };
 
 }  // namespace limbeck

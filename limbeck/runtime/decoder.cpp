@@ -32,6 +32,7 @@ struct Decoder::Impl {
 
   void check(const Batch& batch) const;
   void run_chunk(std::span<const Batch::Item> items, std::size_t& n_logits);
+  void layer(std::size_t i);
   void embed(std::span<const Batch::Item> items);
   void attention(std::size_t i);
   void rotate_and_store(std::size_t i);
@@ -229,8 +230,7 @@ void Decoder::Impl::feed_forward(std::size_t i) {
   multiply(pool, kernel, down, ffn, std::array{ffn_out.data()});
 }
 
-void Decoder::Impl::run_chunk(std::span<const Batch::Item> items, std::size_t& n_logits) {
-  embed(items);
+void Decoder::Impl::layer(std::size_t i) {
   const auto add = [&](const Norm& post, std::vector<float>& part) {
     each_row(x.n(), [&](std::size_t r) {
       const std::span<float> values(part.data() + r * hidden, hidden);
@@ -239,13 +239,16 @@ void Decoder::Impl::run_chunk(std::span<const Batch::Item> items, std::size_t& n
       for (std::size_t j = 0; j < hidden; ++j) to[j] += values[j];
     });
   };
-  for (std::size_t i = 0; i < weights.layers.size(); ++i) {
-    attention(i);
-    if (!a.parallel_residual) add(weights.layers[i].post_attention_norm, attention_out);
-    feed_forward(i);
-    if (a.parallel_residual) add(weights.layers[i].post_attention_norm, attention_out);
-    add(weights.layers[i].post_ffn_norm, ffn_out);
-  }
+  attention(i);
+  if (!a.parallel_residual) add(weights.layers[i].post_attention_norm, attention_out);
+  feed_forward(i);
+  if (a.parallel_residual) add(weights.layers[i].post_attention_norm, attention_out);
+  add(weights.layers[i].post_ffn_norm, ffn_out);
+}
+
+void Decoder::Impl::run_chunk(std::span<const Batch::Item> items, std::size_t& n_logits) {
+  embed(items);
+  for (std::size_t i = 0; i < weights.layers.size(); ++i) layer(i);
   logits_of(items, n_logits);
 }
 
@@ -303,6 +306,23 @@ std::span<const float> Decoder::forward(std::span<const TokenId> tokens, bool al
     batch.items.push_back({tokens[i], sequence, all_logits || i + 1 == tokens.size()});
   }
   return forward(batch);
+}
+
+void Decoder::forward_layers(std::span<const TokenId> tokens, std::int64_t first, std::int64_t last,
+                             std::span<float> residual) {
+  Impl& d = *impl_;
+  truncate(0, 0);
+  Batch batch;
+  for (const TokenId token : tokens) batch.items.push_back({token, 0, false});
+  d.check(batch);
+  for (std::size_t i = 0; i < batch.items.size(); i += d.chunk) {
+    const std::size_t n = std::min(d.chunk, batch.items.size() - i);
+    d.embed(std::span(batch.items).subspan(i, n));
+    float* stream = residual.data() + i * d.hidden;
+    if (first > 0) std::copy_n(stream, n * d.hidden, d.x.row(0));
+    for (std::int64_t j = first; j < last; ++j) d.layer(size(j));
+    std::copy_n(d.x.row(0), n * d.hidden, stream);
+  }
 }
 
 std::span<const float> Decoder::hidden() const noexcept { return impl_->final_hidden; }

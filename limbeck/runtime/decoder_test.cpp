@@ -118,6 +118,33 @@ TEST_P(Decoders, ChunksAndThreadsDoNotMatter) {
   }
 }
 
+TEST_P(Decoders, LayersOneByOneAreLayersTogether) {
+  const std::int64_t layers = model_.architecture().layers;
+  std::vector<float> together(ids_.size() * static_cast<std::size_t>(model_.architecture().hidden));
+  std::vector<float> one_by_one(together.size(), 3.0f);
+  Decoder decoder(model_, pool_, {.batch = 7});
+  decoder.forward_layers(ids_, 0, layers, together);
+  for (std::int64_t i = 0; i < layers; ++i) decoder.forward_layers(ids_, i, i + 1, one_by_one);
+  EXPECT_TRUE(same_bits(one_by_one, together));
+  std::vector<float> inputs;  // of the layers as a whole forward has them
+  std::vector<float> alone;
+  Decoder whole(model_, pool_);
+  const auto into = [](std::vector<float>& all) {
+    return [&all](std::string_view, std::span<const float> x, std::int64_t) {
+      all.insert(all.end(), x.begin(), x.end());
+    };
+  };
+  whole.set_tap(into(inputs));
+  whole.forward(Batch{std::vector<Batch::Item>(1, {ids_[0], 0, false})});
+  Decoder steps(model_, pool_);
+  steps.set_tap(into(alone));
+  std::vector<float> stream(static_cast<std::size_t>(model_.architecture().hidden));
+  for (std::int64_t i = 0; i < layers; ++i) {
+    steps.forward_layers(std::span(ids_).first(1), i, i + 1, stream);
+  }
+  EXPECT_TRUE(same_bits(alone, inputs));
+}
+
 TEST_P(Decoders, RepackingDoesNotMatter) {
   const Model mapped(checkpoint_, {.repack = false});
   EXPECT_EQ(mapped.memory_bytes(), 0u);

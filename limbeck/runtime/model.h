@@ -81,6 +81,12 @@ class Decoder {
   // One sequence: runs `tokens`, logits of the last or of all. [n, vocab]
   std::span<const float> forward(std::span<const TokenId> tokens, bool all_logits,
                                  std::int32_t sequence = 0);
+  // Layers [first, last) alone over one sequence from its start, which is all that sequence 0 holds
+  // then. `residual` [tokens.size(), hidden]: the residual stream before `first` (not looked at
+  // where that is 0: it begins with the tokens), and on return the one before `last`. Throws as
+  // forward.
+  void forward_layers(std::span<const TokenId> tokens, std::int64_t first, std::int64_t last,
+                      std::span<float> residual);
   // Final hidden states after the output norm [n, hidden] of the last forward's wanted items.
   std::span<const float> hidden() const noexcept;
 

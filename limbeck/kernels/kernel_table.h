@@ -17,12 +17,15 @@
 namespace limbeck {
 
 // Rows of activations in blocks of 32: x[i] ~ scales[i / 32] * codes[i]. Shapes per row:
-// codes [columns], scales [columns / 32], sums [columns / 16] of the codes.
+// codes [columns], scales [columns / 32], sums [columns / 16] of the codes. More than kDirectRows
+// rows are read from `tiles` alone: [columns / 256, up][rows / kTileRows, up], filled by pack_row.
+inline constexpr std::size_t kDirectRows = 4;
 struct QuantizedRows {
   const std::int8_t* codes = nullptr;
   const float* scales = nullptr;
   const std::int32_t* sums = nullptr;
   std::size_t columns = 0;
+  const ActivationTile* tiles = nullptr;
 };
 
 // Rows of weights as they lie in the file: f32, f16 or bf16.
@@ -47,6 +50,11 @@ struct KernelTable {
   // One row to codes, round half to even, scale = max |x| / 127. columns % 32 == 0.
   void (*quantize_row)(const float* x, std::size_t columns, std::int8_t* codes, float* scales,
                        std::int32_t* sums) noexcept;
+
+  // One quantized row into its place: `to` is the first of its tiles, the next 256 columns go to
+  // the tile `tile_stride` further; `slot` is the row's number in a tile.
+  void (*pack_row)(const QuantizedRows& row, ActivationTile* to, std::size_t tile_stride,
+                   std::size_t slot) noexcept;
 
   // Rows [16 * panel, ...) of `n_panels` panels times `n` quantized rows. Only rows below
   // matrix.rows are written.

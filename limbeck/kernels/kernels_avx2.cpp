@@ -170,7 +170,7 @@ LIMBECK_LANES B look_up(const std::uint8_t* table, B x) noexcept {
       _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
   return {_mm256_shuffle_epi8(t, x.a), _mm256_shuffle_epi8(t, x.b)};
 }
-LIMBECK_LANES B four_bytes(const std::int8_t* p) noexcept {
+LIMBECK_LANES B four_bytes(const void* p) noexcept {
   std::int32_t word;
   __builtin_memcpy(&word, p, 4);
   return set_int(word);

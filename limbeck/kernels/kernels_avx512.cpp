@@ -103,7 +103,7 @@ LIMBECK_LANES B look_up(const std::uint8_t* table, B x) noexcept {
   return _mm512_shuffle_epi8(
       _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), x);
 }
-LIMBECK_LANES B four_bytes(const std::int8_t* p) noexcept {
+LIMBECK_LANES B four_bytes(const void* p) noexcept {
   std::int32_t word;
   __builtin_memcpy(&word, p, 4);
   return _mm512_set1_epi32(word);
@@ -115,6 +115,18 @@ LIMBECK_LANES I start_wide(std::int32_t x_sum) noexcept { return set_int(-128 * 
 LIMBECK_LANES I dot_wide(I total, B codes, B x) noexcept { return dot(total, codes, x); }
 // Tells the compiler that x may have changed.
 LIMBECK_LANES void keep(B& x) noexcept { asm volatile("" : "+v"(x)); }
+
+// For signed codes in tiles: see LIMBECK_SIGNED_WEIGHTS.
+LIMBECK_LANES B all_bytes(std::uint8_t x) noexcept {
+  return _mm512_set1_epi8(static_cast<char>(x));
+}
+LIMBECK_LANES B less(B x, std::int32_t offset) noexcept {
+  return _mm512_sub_epi8(x, _mm512_set1_epi8(static_cast<char>(offset)));
+}
+LIMBECK_LANES I negative(I x) noexcept { return _mm512_sub_epi32(_mm512_setzero_si512(), x); }
+LIMBECK_LANES I load_int(const std::int32_t* p) noexcept { return _mm512_loadu_si512(p); }
+LIMBECK_LANES void store_int(std::int32_t* p, I x) noexcept { _mm512_storeu_si512(p, x); }
+#define LIMBECK_SIGNED_WEIGHTS
 
 #include "limbeck/kernels/panel_kernels.inc"
 #include "limbeck/kernels/plain.inc"

@@ -28,7 +28,7 @@ struct B {
 
 constexpr std::size_t kPlainRows = 1, kPlainColumns = 1, kPlainRowsAlone = 1;
 constexpr std::size_t kSumRows = 1, kSumVectors = 1;
-constexpr std::size_t kPanelTile = 1, kColumnTile = 1;
+constexpr std::size_t kPanelTile = 1, kColumnTile = 2;
 
 template <typename Out, typename Function>
 Out lanes(Function f) noexcept {
@@ -166,8 +166,8 @@ B either(B a, B b) noexcept {
 B look_up(const std::uint8_t* table, B x) noexcept {
   return bytes([&](std::size_t i) { return table[x.byte[i] & 15]; });
 }
-B four_bytes(const std::int8_t* p) noexcept {
-  return bytes([=](std::size_t i) { return p[i % 4]; });
+B four_bytes(const void* p) noexcept {
+  return bytes([=](std::size_t i) { return element<std::uint8_t>(p, i % 4); });
 }
 I dot(I total, B codes, B x) noexcept {
   for (std::size_t i = 0; i < 64; ++i)

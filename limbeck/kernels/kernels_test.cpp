@@ -110,13 +110,30 @@ struct Quantized {
   std::vector<float> scales;
   std::vector<std::int32_t> sums;
   std::size_t columns;
-  QuantizedRows view() const { return {codes.data(), scales.data(), sums.data(), columns}; }
+  std::vector<ActivationTile> tiles = {};
+  QuantizedRows view() const {
+    return {codes.data(), scales.data(), sums.data(), columns, tiles.data()};
+  }
+
+  // In the form of this table's products of many rows.
+  void pack(const KernelTable& table) {
+    const std::size_t n = codes.size() / columns, n_tiles = (n + kTileRows - 1) / kTileRows;
+    tiles.assign((columns + 255) / 256 * n_tiles, ActivationTile{});
+    for (std::size_t i = 0; i < n; ++i) {
+      const QuantizedRows row{codes.data() + i * columns, scales.data() + i * columns / 32,
+                              sums.data() + i * columns / 16, columns};
+      table.pack_row(row, tiles.data() + i / kTileRows, n_tiles, i % kTileRows);
+    }
+  }
 };
 
 Quantized quantize(const KernelTable& table, const std::vector<float>& x, std::size_t columns) {
   const std::size_t n = x.size() / columns;
-  Quantized q{std::vector<std::int8_t>(x.size()), std::vector<float>(x.size() / 32),
-              std::vector<std::int32_t>(x.size() / 16), columns};
+  Quantized q{std::vector<std::int8_t>(x.size()),
+              std::vector<float>(x.size() / 32),
+              std::vector<std::int32_t>(x.size() / 16),
+              columns,
+              {}};
   for (std::size_t i = 0; i < n; ++i) {
     table.quantize_row(x.data() + i * columns, columns, q.codes.data() + i * columns,
                        q.scales.data() + i * columns / 32, q.sums.data() + i * columns / 16);
@@ -124,8 +141,8 @@ Quantized quantize(const KernelTable& table, const std::vector<float>& x, std::s
   return q;
 }
 
-std::vector<float> multiply(const KernelTable& table, const Matrix& m, const Quantized& x,
-                            std::size_t n) {
+std::vector<float> multiply(const KernelTable& table, const Matrix& m, Quantized x, std::size_t n) {
+  x.pack(table);
   std::vector<float> out(n * m.rows, -1);
   table.matmul_panels(m.view(), 0, (m.rows + 15) / 16, x.view(), n, {out.data(), m.rows});
   return out;

@@ -39,6 +39,16 @@ std::size_t panel_bytes(const PanelLayout& layout, std::size_t columns) noexcept
 void pack_panel(const PanelLayout& layout, std::span<const std::byte> rows, std::size_t n_rows,
                 std::size_t columns, std::span<std::uint8_t> panel);
 
+// Six rows of activations, 256 columns of them, in the order in which the products of many rows
+// take them: the word of four codes (block, j, row) holds columns 4j.. of the block. The codes are
+// as the table that packed them wants them.
+inline constexpr std::size_t kTileRows = 6, kTileBlocks = 8;
+struct alignas(64) ActivationTile {
+  std::uint8_t codes[kTileBlocks][8][kTileRows][4];
+  float scales[kTileBlocks][kTileRows];
+  float sums[kTileBlocks][3][kTileRows];  // of the block's codes, of its first and its second half
+};
+
 struct PanelMatrix {
   TensorType type = TensorType::q8_0;
   std::size_t rows = 0, columns = 0, panel_bytes = 0;

@@ -127,20 +127,28 @@ void Rows::resize(std::size_t n, std::size_t columns) {
     scales_.resize(n * columns / kBlockColumns);
     sums_.resize(n * columns / 16);
   }
+  const std::size_t tiles = n > kDirectRows ? n_tiles() * ((columns + 255) / 256) : 0;
+  if (tiles_.size() < tiles) tiles_.resize(tiles);
 }
 
 void Rows::quantize(const KernelTable& kernels, std::size_t i) noexcept {
-  kernels.quantize_row(row(i), columns_, codes_.data() + i * columns_,
-                       scales_.data() + i * columns_ / kBlockColumns,
-                       sums_.data() + i * columns_ / 16);
+  std::int8_t* codes = codes_.data() + i * columns_;
+  float* scales = scales_.data() + i * columns_ / kBlockColumns;
+  std::int32_t* sums = sums_.data() + i * columns_ / 16;
+  kernels.quantize_row(row(i), columns_, codes, scales, sums);
+  if (n_ > kDirectRows) {
+    kernels.pack_row({codes, scales, sums, columns_}, tiles_.data() + i / kTileRows, n_tiles(),
+                     i % kTileRows);
+  }
 }
 
 QuantizedRows Rows::codes() const noexcept {
-  return {codes_.data(), scales_.data(), sums_.data(), columns_};
+  return {codes_.data(), scales_.data(), sums_.data(), columns_, tiles_.data()};
 }
 
 std::size_t Rows::memory_bytes() const noexcept {
-  return floats_.size() * 4 + scales_.size() * 4 + codes_.size() + sums_.size() * 4;
+  return floats_.size() * 4 + scales_.size() * 4 + codes_.size() + sums_.size() * 4 +
+         tiles_.size() * sizeof(ActivationTile);
 }
 
 bool needs_codes(std::span<const Linear* const> layers) noexcept {

@@ -48,10 +48,13 @@ class Rows {
   std::size_t memory_bytes() const noexcept;
 
  private:
+  std::size_t n_tiles() const noexcept { return (n_ + kTileRows - 1) / kTileRows; }
+
   std::size_t n_ = 0, columns_ = 0;
   std::vector<float> floats_, scales_;
   std::vector<std::int8_t> codes_;
   std::vector<std::int32_t> sums_;
+  std::vector<ActivationTile> tiles_;  // of more than kDirectRows rows
 };
 
 // Whether any of these layers multiplies quantized rows.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/mapped_file.h"
 
 namespace limbeck {
 namespace {
@@ -71,6 +72,7 @@ void AtomicFile::align(std::size_t alignment) {
 }
 
 void AtomicFile::commit() {
+  check_mapped_files();
   LIMBECK_ASSERT(file_ >= 0);
   const bool synced = ::fsync(file_) == 0;
   const int sync_error = errno;

@@ -29,7 +29,8 @@ class AtomicFile {
   // Pads with zero bytes to a multiple of `alignment`.
   void align(std::size_t alignment);
 
-  // Makes the file appear under its final name. Throws Error{io}, and then nothing has appeared.
+  // Makes the file appear under its final name. Throws Error{io}, and then nothing has appeared;
+  // also if a mapped file, of which it may be made, has become shorter.
   void commit();
 
  private:

@@ -1,4 +1,5 @@
-// A read-only memory-mapped file.
+// A read-only memory-mapped file. A file that another process cuts short while it is mapped does
+// not end the program: the missing pages read as zeros and check_mapped_files() says so.
 #pragma once
 
 #include <cstddef>
@@ -20,5 +21,14 @@ class MappedFile {
  private:
   std::span<const std::byte> bytes_;
 };
+
+// Throws Error{io} naming the file if one that is mapped became shorter than it was and its end
+// was read since: what was computed of it is worthless. Called where results leave (a forward
+// pass, a file to be committed, the end of a command). Cheap: one load.
+void check_mapped_files();
+
+// Lets the system drop the pages that lie whole in `bytes`, if those belong to a mapped file: they
+// come back from it when they are read. Memory of any other kind is left alone.
+void release_mapped(std::span<const std::byte> bytes) noexcept;
 
 }  // namespace limbeck

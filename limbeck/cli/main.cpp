@@ -10,6 +10,7 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/fields.h"
 #include "limbeck/base/interrupt.h"
+#include "limbeck/base/mapped_file.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/base/version.h"
 #include "limbeck/cli/arguments.h"
@@ -58,7 +59,9 @@ int run(int argc, char** argv) {
   if (found == commands().end()) refuse_command(name);
   if (found->trains) wait_patiently(argv);
   install_interrupt_handler();
-  return found->run(argc - 1, argv + 1);
+  const int code = found->run(argc - 1, argv + 1);
+  check_mapped_files();
+  return code;
 }
 
 // At most four lines; `at` only where the message does not start with it. As JSON on standard

@@ -133,22 +133,33 @@ constexpr PanelType kTypes[] = {
     {{TensorType::iq4_xs, 8, 32, 256 + 16}, 4, 1, false, 0, kNone, read_iq4_xs},
 };
 
-// Row `r`'s codes into the block's fields; the block's bytes are zero before.
+// Row `r`'s codes into the block's fields, a word of four codes at a time.
 void place_codes(const RowBlock& from, std::size_t bits, std::size_t r, std::uint8_t* block) {
-  for (std::size_t column = 0; column < 32; ++column) {
-    const std::size_t j = column / 4, byte = 4 * r + column % 4;
-    const unsigned code = from.codes[column];
-    const auto put = [&](std::size_t offset, unsigned value, std::size_t shift) {
-      std::uint8_t& to = block[offset + byte];
-      to = static_cast<std::uint8_t>(to | value << shift);
-    };
-    if (bits == 8) put(64 * j, code, 0);
-    if (bits >= 4 && bits < 8) put(64 * (j % 4), code & 15, 4 * (j / 4));
-    if (bits < 4) put(64 * (j / 4), code & 3, 2 * (j % 4));
-    if (bits == 6) put(256 + 64 * (j / 4), code >> 4, 2 * (j % 4));
-    if (bits == 5) put(256, code >> 4, j);
-    if (bits == 3) put(128, code >> 2, j);
+  std::uint32_t words[8];
+  std::memcpy(words, from.codes, sizeof(words));
+  const auto put = [&](std::size_t offset, std::uint32_t word) {
+    std::memcpy(block + offset + 4 * r, &word, 4);
+  };
+  // Fields of `width` bits from `shift` of the codes in words [first, first + n), side by side.
+  const auto fields = [&](std::size_t first, std::size_t n, std::size_t shift, std::size_t width) {
+    const std::uint32_t mask = 0x01010101u * ((1u << width) - 1);
+    std::uint32_t all = 0;
+    for (std::size_t i = 0; i < n; ++i) all |= (words[first + i] >> shift & mask) << (width * i);
+    return all;
+  };
+  if (bits == 8) {
+    for (std::size_t j = 0; j < 8; ++j) put(64 * j, words[j]);
+  } else if (bits >= 4) {
+    constexpr std::uint32_t kLow = 0x0f0f0f0fu;
+    for (std::size_t j = 0; j < 4; ++j) put(64 * j, (words[j] & kLow) | (words[j + 4] & kLow) << 4);
+  } else {
+    for (std::size_t half = 0; half < 2; ++half) put(64 * half, fields(4 * half, 4, 0, 2));
   }
+  if (bits == 6) {
+    for (std::size_t half = 0; half < 2; ++half) put(256 + 64 * half, fields(4 * half, 4, 4, 2));
+  }
+  if (bits == 5) put(256, fields(0, 8, 4, 1));
+  if (bits == 3) put(128, fields(0, 8, 2, 1));
 }
 
 void place_scales(const RowBlock& from, const PanelType& type, std::size_t r, std::uint8_t* to) {
@@ -177,7 +188,7 @@ void pack_panel(const PanelLayout& layout, std::span<const std::byte> rows, std:
   const PanelType& type =
       *std::ranges::find(kTypes, layout.type, [](const PanelType& t) { return t.layout.type; });
   LIMBECK_ASSERT(n_rows <= kPanelRows && panel.size() == panel_bytes(layout, columns));
-  std::ranges::fill(panel, std::uint8_t{0});
+  if (n_rows < kPanelRows) std::ranges::fill(panel, std::uint8_t{0});
   const TensorTypeInfo& stored = info(layout.type);
   const std::size_t per_block = stored.block_weights / kBlockColumns;  // 1 or 8
   const std::size_t row_size = rows.size() / n_rows;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/mapped_file.h"
 #include "limbeck/runtime/attention.h"
 #include "limbeck/runtime/cache.h"
 #include "limbeck/runtime/norm.h"
@@ -296,6 +297,7 @@ std::span<const float> Decoder::forward(const Batch& batch) {
     const std::size_t n = std::min(d.chunk, batch.items.size() - i);
     d.run_chunk(std::span(batch.items).subspan(i, n), done);
   }
+  check_mapped_files();
   return {d.logits.data(), d.n_wanted * vocab};
 }
 

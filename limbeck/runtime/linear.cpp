@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/mapped_file.h"
 #include "limbeck/codec/codec.h"
 #include "limbeck/runtime/parallel.h"
 
@@ -105,16 +106,26 @@ Linear make_linear(const Checkpoint& checkpoint, const std::string& name) {
   return linear;
 }
 
-void repack(Linear& linear, ThreadPool& pool) {
+std::size_t packed_bytes(const Linear& linear) noexcept {
+  if (!linear.layout) return 0;
+  const std::size_t n_panels = (linear.rows() + kPanelRows - 1) / kPanelRows;
+  return n_panels * panel_bytes(*linear.layout, linear.columns());
+}
+
+void repack(Linear& linear, std::span<std::uint8_t> to, ThreadPool& pool) {
   if (!linear.layout) return;
   const std::size_t size = panel_bytes(*linear.layout, linear.columns());
-  const std::size_t n_panels = (linear.rows() + kPanelRows - 1) / kPanelRows;
-  linear.packed.resize(n_panels * size);
-  pool.run(n_panels, [&](std::size_t p) {
-    const std::size_t row = p * kPanelRows, here = std::min(kPanelRows, linear.rows() - row);
-    pack_panel(*linear.layout, row_bytes_of(linear, row, here), here, linear.columns(),
-               std::span(linear.packed).subspan(p * size, size));
+  constexpr std::size_t kPanels = 8;  // a task: about a page of the memory being filled
+  pool.run_ranges(to.size() / size, kPanels, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t p = begin; p < end; ++p) {
+      const std::size_t row = p * kPanelRows, here = std::min(kPanelRows, linear.rows() - row);
+      pack_panel(*linear.layout, row_bytes_of(linear, row, here), here, linear.columns(),
+                 to.subspan(p * size, size));
+    }
+    const std::size_t first = begin * kPanelRows;
+    release_mapped(row_bytes_of(linear, first, std::min(end * kPanelRows, linear.rows()) - first));
   });
+  linear.packed = to;
 }
 
 void Rows::resize(std::size_t n, std::size_t columns) {

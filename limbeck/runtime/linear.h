@@ -15,13 +15,14 @@
 namespace limbeck {
 
 // One weight matrix [rows, columns] and its bias. Plain types stay views of the file; types with a
-// panel form are re-laid once into `packed`, or on the fly where that is empty.
+// panel form are re-laid once into `packed`, memory of the model, or on the fly where that is
+// empty.
 struct Linear {
   std::string name;  // canonical: "blk.0.attn_q.weight"
   Weight weight;
   std::vector<float> bias;  // [rows] or empty
   const PanelLayout* layout = nullptr;
-  std::vector<std::uint8_t> packed;
+  std::span<const std::uint8_t> packed;
 
   std::size_t rows() const noexcept { return static_cast<std::size_t>(weight.rows); }
   std::size_t columns() const noexcept { return static_cast<std::size_t>(weight.columns); }
@@ -29,8 +30,10 @@ struct Linear {
 
 // Throws Error{unsupported} naming the tensor if its type cannot be multiplied.
 Linear make_linear(const Checkpoint& checkpoint, const std::string& name);
-// Re-lays the panels, if the type has them.
-void repack(Linear& linear, ThreadPool& pool);
+// Bytes of the matrix's panels; 0: its type has none.
+std::size_t packed_bytes(const Linear& linear) noexcept;
+// Re-lays the matrix into `to`, packed_bytes long, and lets its pages of the file go.
+void repack(Linear& linear, std::span<std::uint8_t> to, ThreadPool& pool);
 
 // Rows of activations, as floats and, where a layer needs it, quantized. Reused between layers.
 class Rows {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/mapped_file.h"
 #include "limbeck/codec/codec.h"
 #include "limbeck/runtime/weights.h"
 
@@ -44,18 +45,21 @@ Layer read_layer(const Checkpoint& checkpoint, std::int64_t i) {
   return layer;
 }
 
-std::vector<Linear*> linears_of(Model::Impl& model) {
-  std::vector<Linear*> all{&model.output};
-  for (Layer& layer : model.layers) {
-    for (Linear* linear : {&layer.q, &layer.k, &layer.v, &layer.attention_output, &layer.gate,
-                           &layer.up, &layer.down}) {
+std::size_t aligned(std::size_t bytes) noexcept { return (bytes + 63) / 64 * 64; }
+
+}  // namespace
+
+std::vector<const Linear*> linears_of(const Model::Impl& model) {
+  std::vector<const Linear*> all;
+  for (const Layer& layer : model.layers) {
+    for (const Linear* linear : {&layer.q, &layer.k, &layer.v, &layer.attention_output, &layer.gate,
+                                 &layer.up, &layer.down}) {
       if (linear->rows() > 0) all.push_back(linear);
     }
   }
+  all.push_back(&model.output);
   return all;
 }
-
-}  // namespace
 
 void embedding_row(const Weight& weight, std::int64_t row, std::span<float> out) {
   const std::size_t stride = row_bytes(weight.type, weight.columns);
@@ -78,8 +82,17 @@ Model::Model(const Checkpoint& checkpoint, const ModelOptions& options)
       checkpoint, checkpoint.find("output.weight") ? "output.weight" : "token_embd.weight");
   for (std::int64_t i = 0; i < a.layers; ++i) impl_->layers.push_back(read_layer(checkpoint, i));
   if (!options.repack) return;
+  std::size_t bytes = 0;
+  for (const Linear* linear : linears_of(*impl_)) bytes += aligned(packed_bytes(*linear));
+  impl_->packed = PageBuffer(bytes);
   ThreadPool pool(options.threads);
-  for (Linear* linear : linears_of(*impl_)) repack(*linear, pool);
+  std::size_t used = 0;
+  for (const Linear* linear : linears_of(*impl_)) {
+    const std::size_t size = packed_bytes(*linear);
+    repack(const_cast<Linear&>(*linear), impl_->packed.bytes().subspan(used, size), pool);
+    used += aligned(size);
+  }
+  check_mapped_files();
 }
 
 Model::~Model() = default;
@@ -90,10 +103,6 @@ const Architecture& Model::architecture() const noexcept {
 }
 const Checkpoint& Model::checkpoint() const noexcept { return *impl_->checkpoint; }
 
-std::size_t Model::memory_bytes() const noexcept {
-  std::size_t bytes = 0;
-  for (const Linear* linear : linears_of(*impl_)) bytes += linear->packed.size();
-  return bytes;
-}
+std::size_t Model::memory_bytes() const noexcept { return impl_->packed.bytes().size(); }
 
 }  // namespace limbeck

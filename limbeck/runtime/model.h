@@ -22,7 +22,7 @@ struct ModelOptions {
 class Model {
  public:
   // The checkpoint must outlive the model. Throws Error{unsupported} on a tensor type it cannot
-  // multiply.
+  // multiply, Error{io} if memory does not suffice or the file was cut short meanwhile.
   explicit Model(const Checkpoint& checkpoint, const ModelOptions& options = {});
   ~Model();
   Model(Model&&) noexcept;
@@ -76,7 +76,7 @@ class Decoder {
 
   // Logits [n_wanted, vocab] float32 of the items that want them, in order; valid until the next
   // call. Throws Error{usage} on an id outside the vocabulary or a sequence that would exceed the
-  // context.
+  // context, Error{io} if the model's file was cut short meanwhile.
   std::span<const float> forward(const Batch& batch);
   // One sequence: runs `tokens`, logits of the last or of all. [n, vocab]
   std::span<const float> forward(std::span<const TokenId> tokens, bool all_logits,

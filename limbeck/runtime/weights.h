@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "limbeck/base/page_buffer.h"
 #include "limbeck/runtime/linear.h"
 #include "limbeck/runtime/model.h"
 
@@ -30,7 +31,11 @@ struct Model::Impl {
   Norm output_norm;
   Linear output;
   std::vector<Layer> layers;
+  PageBuffer packed;  // the panels of all matrices
 };
+
+// The matrices of a model in the order they are used.
+std::vector<const Linear*> linears_of(const Model::Impl& model);
 
 // Decodes row `row` of an embedding table. out.size() == weight.columns.
 void embedding_row(const Weight& weight, std::int64_t row, std::span<float> out);

@@ -28,7 +28,7 @@ struct QuantizedRows {
   const ActivationTile* tiles = nullptr;
 };
 
-// Rows of weights as they lie in the file: f32, f16 or bf16.
+// Rows as they lie in the file (or the key-value cache): f32, f16 or bf16.
 struct PlainRows {
   TensorType type = TensorType::f32;
   const std::byte* data = nullptr;
@@ -67,11 +67,19 @@ struct KernelTable {
 
   // In place: x <- softmax(x). n == 0 does nothing.
   void (*softmax)(float* x, std::size_t n) noexcept;
-  // out[i][c] = sum over j of weights[i * weights_stride + j] * values[j * columns + c]; out rows
-  // are `out.stride` apart. In the order of j.
+  // A piece of a longer softmax. `top` and `total` are of the pieces before (total 0: none):
+  // x <- e^(x - top'), top' the new largest, `total` grows by what x sums to. Returns what sums
+  // over the pieces before are to be multiplied by: e^(top - top'), 1 where n == 0.
+  float (*softmax_piece)(float* x, std::size_t n, float& top, float& total) noexcept;
+  // out[i][c] = sum over j of weights[i * weights_stride + j] * values[j][c], or added to what is
+  // there; f32 or f16 values. In the order of j.
   void (*weighted_sum)(const float* weights, std::size_t weights_stride, std::size_t n,
-                       const float* values, std::size_t n_values, std::size_t columns,
-                       Output out) noexcept;
+                       const PlainRows& values, std::size_t n_values, Output out,
+                       bool add) noexcept;
+  // In place: x <- x * factor.
+  void (*scale)(float* x, std::size_t n, float factor) noexcept;
+  // f32 to f16, half to even.
+  void (*to_f16)(const float* x, std::size_t n, std::uint16_t* out) noexcept;
 
   // In place, n values: x <- silu(x), or gelu's tanh form; multiplied by `up` unless it is null.
   void (*silu)(float* x, const float* up, std::size_t n) noexcept;

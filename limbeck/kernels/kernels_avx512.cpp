@@ -63,6 +63,10 @@ LIMBECK_LANES float largest_of(F x) noexcept { return _mm512_reduce_max_ps(x); }
 LIMBECK_LANES F load_f16(const void* p) noexcept {
   return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
 }
+LIMBECK_LANES void store_f16(std::uint16_t* p, F x) noexcept {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
 LIMBECK_LANES F load_bf16(const void* p) noexcept {
   const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
   return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));

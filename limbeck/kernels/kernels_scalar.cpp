@@ -97,6 +97,9 @@ float largest_of(F x) noexcept { return *std::max_element(x.lane, x.lane + 16); 
 F load_f16(const void* p) noexcept {
   return lanes<F>([=](std::size_t i) { return f16_to_float(element<std::uint16_t>(p, i)); });
 }
+void store_f16(std::uint16_t* p, F x) noexcept {
+  for (std::size_t i = 0; i < 16; ++i) p[i] = float_to_f16(x.lane[i]);
+}
 F load_bf16(const void* p) noexcept {
   return lanes<F>([=](std::size_t i) {
     return std::bit_cast<float>(std::uint32_t{element<std::uint16_t>(p, i)} << 16);

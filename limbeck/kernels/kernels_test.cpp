@@ -350,23 +350,72 @@ TEST_P(Kernels, SoftmaxSumsToOne) {
   for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], expected[i] / total, 1e-6);
 }
 
-TEST_P(Kernels, WeightedSumGivesTheBitsOfScalarAndTheSum) {
-  for (const std::size_t columns : {1u, 16u, 40u, 64u, 128u, 200u}) {
-    for (const std::size_t n : {1u, 5u, 7u}) {
-      const std::size_t n_values = 19, stride = 23;
-      const auto weights = normals(n * stride, 1), values = normals(n_values * columns, 2);
-      std::vector<float> out(n * columns), scalar(n * columns);
-      GetParam()->weighted_sum(weights.data(), stride, n, values.data(), n_values, columns,
-                               {out.data(), columns});
-      kScalarKernels.weighted_sum(weights.data(), stride, n, values.data(), n_values, columns,
-                                  {scalar.data(), columns});
-      ASSERT_TRUE(same_bits(out, scalar)) << columns << ' ' << n;
-      for (std::size_t c = 0; c < columns; ++c) {
-        double sum = 0;
-        for (std::size_t j = 0; j < n_values; ++j) {
-          sum += double{weights[j]} * values[j * columns + c];
+// A long row in pieces is the softmax of the whole, and the same bits as scalar.
+TEST_P(Kernels, SoftmaxInPieces) {
+  for (const std::size_t n : {1u, 15u, 16u, 100u, 600u}) {
+    for (const std::size_t piece : {1u, 13u, 64u, 256u}) {
+      const auto x = normals(n, 9 * n, 10);
+      const auto all = [&](const KernelTable& table) {
+        auto values = x;
+        float top = 0, total = 0;
+        for (std::size_t i = 0; i < n; i += piece) {
+          const std::size_t here = std::min(piece, n - i);
+          const float factor = table.softmax_piece(values.data() + i, here, top, total);
+          table.scale(values.data(), i, factor);
         }
-        EXPECT_NEAR(out[c], sum, 1e-5);
+        table.scale(values.data(), n, 1 / total);
+        return values;
+      };
+      const auto found = all(*GetParam());
+      EXPECT_TRUE(same_bits(found, all(kScalarKernels)));
+      auto expected = x;
+      GetParam()->softmax(expected.data(), n);
+      for (std::size_t i = 0; i < n; ++i) EXPECT_NEAR(found[i], expected[i], 1e-6) << n;
+    }
+  }
+  float top = 3, total = 2;
+  EXPECT_EQ(GetParam()->softmax_piece(nullptr, 0, top, total), 1);
+  EXPECT_EQ(top, 3);
+  EXPECT_EQ(total, 2);
+}
+
+TEST_P(Kernels, HalvesAreRoundedAsScalarDoes) {
+  auto x = normals(1000, 12, 1);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    x[i] *= std::ldexp(1.0f, static_cast<int>(i % 48) - 30);
+  x[3] = 1e6f, x[5] = -0.0f;
+  for (const std::size_t n : {0u, 1u, 16u, 17u, 1000u}) {
+    std::vector<std::uint16_t> out(n, 7);
+    GetParam()->to_f16(x.data(), n, out.data());
+    for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(out[i], float_to_f16(x[i])) << x[i];
+  }
+}
+
+TEST_P(Kernels, WeightedSumGivesTheBitsOfScalarAndTheSum) {
+  for (const TensorType type : {TensorType::f32, TensorType::f16}) {
+    for (const std::size_t columns : {1u, 16u, 40u, 64u, 128u, 200u}) {
+      for (const std::size_t n : {1u, 3u, 5u, 7u, 13u}) {
+        for (const bool add : {false, true}) {
+          const std::size_t n_values = 19, stride = 23;
+          const auto weights = normals(n * stride, 1);
+          const auto bytes = plain_bytes(type, normals(n_values * columns, 2));
+          std::vector<float> values(n_values * columns);
+          decode_row(type, bytes, values);
+          const PlainRows view{type, bytes.data(), columns, bytes.size() / n_values};
+          std::vector<float> out(n * columns, 1), scalar(n * columns, 1);
+          GetParam()->weighted_sum(weights.data(), stride, n, view, n_values, {out.data(), columns},
+                                   add);
+          kScalarKernels.weighted_sum(weights.data(), stride, n, view, n_values,
+                                      {scalar.data(), columns}, add);
+          ASSERT_TRUE(same_bits(out, scalar)) << columns << ' ' << n;
+          for (std::size_t i = 0; i < n * columns; ++i) {
+            double sum = add;
+            for (std::size_t j = 0; j < n_values; ++j) {
+              sum += double{weights[i / columns * stride + j]} * values[j * columns + i % columns];
+            }
+            EXPECT_NEAR(out[i], sum, 1e-5);
+          }
+        }
       }
     }
   }

@@ -47,10 +47,11 @@ void predict_running(Option& option, const AdviseInput& input, const AdviseLimit
                      const MachineLimits& machine) {
   const double parameters = count_of(option.shape);
   option.bits = 8 * option.bytes / parameters;
-  const bool packed = option.bits < 15;  // re-laid for the kernels, beside the mapped file
+  // Re-laid for the kernels: those pages of the mapped file are let go.
+  const bool packed = option.bits < 15;
   option.needed = option.bytes + cache_bytes(option.shape, limits.context) + kScratchBytes +
                   4.0 * static_cast<double>(option.shape.vocab_size);
-  option.memory = option.needed + (packed ? option.bytes : 0);
+  option.memory = option.needed;
   const double read = bytes_per_token(option);
   const bool cached = read < kCachedBytes && machine.cache_bandwidth > 0;
   option.tokens_per_s =

@@ -1,4 +1,5 @@
-// Attention of a batch over the cache, grouped heads together.
+// Attention of a batch over the cache, grouped heads together: scores, softmax and sum of a few
+// hundred positions at a time (online softmax), so that no row of scores leaves the near caches.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ struct Place {
 
 // out [n, heads * head_dim] of q [n, heads * head_dim], keys and values of the items' positions
 // being in the cache already. A query's result does not depend on the other queries.
-void attend(ThreadPool& pool, const KernelTable& kernels, const AttentionShape& shape, Cache& cache,
-            std::size_t layer, std::span<const Place> places, const float* q, float* out);
+void attend(ThreadPool& pool, const KernelTable& kernels, const AttentionShape& shape,
+            const Cache& cache, std::size_t layer, std::span<const Place> places, const float* q,
+            float* out);
 
 }  // namespace limbeck

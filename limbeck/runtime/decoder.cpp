@@ -17,6 +17,9 @@ namespace {
 std::size_t size(std::int64_t value) noexcept { return static_cast<std::size_t>(value); }
 
 std::int64_t checked_context(const Architecture& a, const DecoderOptions& options) {
+  if (options.cache != TensorType::f32 && options.cache != TensorType::f16) {
+    fail(ErrorKind::usage, "a key-value cache of type {}: f32 or f16", info(options.cache).name);
+  }
   if (options.n_sequences < 1) fail(ErrorKind::usage, "a decoder needs at least one sequence");
   const bool beyond = options.beyond && a.positions == Positions::rope;
   if (options.context < 0 || (options.context > a.context_length && !beyond)) {
@@ -53,7 +56,9 @@ struct Decoder::Impl {
   ThreadPool& pool;
   const KernelTable& kernel;
   const std::size_t context, n_sequences, chunk, hidden, q_size, kv_size;
+  const Cache::Shape cache_shape;
   Cache cache;
+  std::vector<std::size_t> most;     // [n_sequences] positions that take memory
   std::vector<std::size_t> lengths;  // [n_sequences]
   ActivationTap tap;
 
@@ -80,7 +85,10 @@ Decoder::Impl::Impl(const Model& m, ThreadPool& p, const DecoderOptions& options
       hidden(size(a.hidden)),
       q_size(size(a.heads * a.head_dim)),
       kv_size(size(a.kv_heads * a.head_dim)),
-      cache({size(a.layers), n_sequences, size(a.kv_heads), context, size(a.head_dim)}),
+      cache_shape{size(a.layers), n_sequences,      size(a.kv_heads),
+                  context,        size(a.head_dim), options.cache},
+      cache(cache_shape),
+      most(n_sequences),
       lengths(n_sequences) {
   for (std::int64_t i = 0; i < a.layers; ++i) {
     auto& table = rope[a.slides(i)];
@@ -111,6 +119,7 @@ void Decoder::Impl::embed(std::span<const Batch::Item> items) {
   for (const Batch::Item& item : items) {
     const auto sequence = static_cast<std::size_t>(item.sequence);
     places.push_back({sequence, lengths[sequence]++});
+    most[sequence] = std::max(most[sequence], lengths[sequence]);
   }
   for (std::size_t kind = 0; kind < 2; ++kind) {
     rotation[kind].clear();
@@ -169,9 +178,8 @@ void Decoder::Impl::rotate_and_store(std::size_t i) {
     }
     const auto [sequence, position] = places[r];
     for (std::size_t h = 0; h < size(a.kv_heads); ++h) {
-      std::copy_n(ks.data() + h * dim, dim, cache.keys(i, sequence, h) + position * dim);
-      std::copy_n(v.data() + r * kv_size + h * dim, dim,
-                  cache.values(i, sequence, h) + position * dim);
+      cache.store(kernel, i, sequence, h, position, ks.data() + h * dim,
+                  v.data() + r * kv_size + h * dim);
     }
   });
 }
@@ -339,12 +347,21 @@ void Decoder::truncate(std::int32_t sequence, std::int64_t length) {
     fail(ErrorKind::usage, "cannot cut a sequence of {} positions to {}", held, length);
   }
   held = size(length);
+  // What was long is given back; a short sequence would be written again at once.
+  constexpr std::size_t kKept = 1024;
+  std::size_t& most = impl_->most[static_cast<std::size_t>(sequence)];
+  if (most > held + kKept) {
+    impl_->cache.release(static_cast<std::size_t>(sequence), held, most);
+    most = held;
+  }
 }
 
 void Decoder::copy(std::int32_t from, std::int32_t to) {
   const std::size_t length = impl_->lengths.at(static_cast<std::size_t>(from));
   impl_->lengths.at(static_cast<std::size_t>(to)) = length;
   if (from == to) return;
+  std::size_t& most = impl_->most[static_cast<std::size_t>(to)];
+  most = std::max(most, length);
   impl_->cache.copy(static_cast<std::size_t>(from), static_cast<std::size_t>(to), length);
 }
 
@@ -355,8 +372,12 @@ std::size_t Decoder::memory_bytes() const noexcept {
   const std::size_t floats = d.q.capacity() + d.k.capacity() + d.v.capacity() +
                              d.attention_out.capacity() + d.up.capacity() + d.ffn_out.capacity() +
                              d.logits.capacity() + d.final_hidden.capacity();
-  return d.cache.memory_bytes() + floats * sizeof(float) + d.x.memory_bytes() +
-         d.in.memory_bytes() + d.attended.memory_bytes() + d.ffn.memory_bytes();
+  std::size_t cache = 0;
+  Cache::Shape one = d.cache_shape;
+  one.sequences = 1;
+  for (const std::size_t positions : d.most) cache += Cache::bytes(one, positions);
+  return cache + floats * sizeof(float) + d.x.memory_bytes() + d.in.memory_bytes() +
+         d.attended.memory_bytes() + d.ffn.memory_bytes();
 }
 
 void Decoder::set_tap(ActivationTap tap) { impl_->tap = std::move(tap); }

@@ -185,6 +185,21 @@ TEST_P(Decoders, TruncateForgetsAndCopyShares) {
   }
 }
 
+// Halves keep 11 bits of keys and values; chunks and single tokens give the same bits with them
+// too.
+TEST_P(Decoders, CacheOfHalvesIsNear) {
+  const auto expected = all_logits();
+  const auto found = all_logits({.cache = TensorType::f16});
+  EXPECT_TRUE(same_bits(all_logits({.cache = TensorType::f16, .batch = 7}), found));
+  double error = 0, size = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    error += std::pow(found[i] - expected[i], 2);
+    size += std::pow(expected[i], 2);
+  }
+  EXPECT_LT(std::sqrt(error / size), is_quantized(GetParam().type) ? 0.03 : 2e-3);
+  EXPECT_GT(error, 0);
+}
+
 TEST_P(Decoders, TapSeesEachLayersInputAndChangesNothing) {
   const auto expected = all_logits();
   Decoder decoder(model_, pool_);
@@ -252,6 +267,7 @@ TEST(DecoderErrors, BadInputIsRefusedAndChangesNothing) {
   ThreadPool pool(1);
   EXPECT_THROW(Decoder(model, pool, {.context = 97}), Error);
   EXPECT_THROW(Decoder(model, pool, {.n_sequences = 0}), Error);
+  EXPECT_THROW(Decoder(model, pool, {.cache = TensorType::q8_0}), Error);
   Decoder decoder(model, pool, {.context = 8});
   EXPECT_THROW(decoder.forward(std::array{TokenId{300}}, false), Error);
   EXPECT_THROW(decoder.forward(std::array{TokenId{-1}}, false), Error);
@@ -262,6 +278,28 @@ TEST(DecoderErrors, BadInputIsRefusedAndChangesNothing) {
   EXPECT_EQ(decoder.forward(random_ids(8, 1), false).size(), 300u);
   EXPECT_THROW(decoder.forward(std::array{TokenId{1}}, false), Error);
   EXPECT_EQ(decoder.length(), 8);
+}
+
+// Longer than a piece of the attention and than what a cut sequence keeps.
+TEST(LongSequences, PiecesAndCutsDoNotMatter) {
+  for (Architecture a : {small_llama(), small_gemma()}) {
+    a.context_length = 2600;
+    a.layers = 2;
+    if (a.sliding_window > 0) a.sliding_window = 300;
+    const File file(a, TensorType::q8_0);
+    const Checkpoint checkpoint = Checkpoint::open(file.path());
+    const Model model(checkpoint);
+    ThreadPool pool(1);
+    const auto ids = random_ids(1500, 3);
+    Decoder decoder(model, pool);
+    const auto expected = copy_of(decoder.forward(ids, false));
+    const std::size_t full = decoder.memory_bytes();
+    decoder.truncate(0, 100);
+    EXPECT_LT(decoder.memory_bytes(), full);
+    decoder.forward(std::span(ids).subspan(100, 1398), false);
+    decoder.forward(std::span(ids).subspan(1498, 1), false);
+    EXPECT_TRUE(same_bits(decoder.forward(std::span(ids).last(1), false), expected));
+  }
 }
 
 TEST(DecoderErrors, EveryDecodableTypeRuns) {

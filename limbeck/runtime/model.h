@@ -56,6 +56,8 @@ struct DecoderOptions {
   // Lets `context` pass the model's own where positions are rotations: some files understate it.
   // Beyond what a model was trained on its answers get worse.
   bool beyond = false;
+  // Keys and values are kept as f32 or f16: half the memory, and rounded to 11 bits.
+  TensorType cache = TensorType::f32;
   std::size_t batch = 512;  // items run together; more are run in turns. Same results
 };
 
@@ -94,7 +96,7 @@ class Decoder {
   void truncate(std::int32_t sequence, std::int64_t length);  // forget positions from `length` on
   void copy(std::int32_t from, std::int32_t to);              // share a prefix
   std::int64_t context() const noexcept;
-  std::size_t memory_bytes() const noexcept;  // cache and scratch
+  std::size_t memory_bytes() const noexcept;  // cache that positions have used, and scratch
   void set_tap(ActivationTap tap);            // empty: off
 
  private:

@@ -20,7 +20,9 @@ std::size_t page_bytes() noexcept { return static_cast<std::size_t>(::sysconf(_S
 
 PageBuffer::PageBuffer(std::size_t bytes, Pages pages) : size_(bytes) {
   if (bytes == 0) return;
-  const std::size_t unit = pages == Pages::huge && bytes >= kHugePage ? kHugePage : page_bytes();
+  const bool huge = pages == Pages::huge && bytes >= kHugePage;
+  // The end of a small one in small pages: a huge one would be felt.
+  const std::size_t unit = huge && bytes >= 32 * kHugePage ? kHugePage : page_bytes();
   if (bytes <= PTRDIFF_MAX - unit) {
     mapped_ = (bytes + unit - 1) / unit * unit;
     void* data = ::mmap(nullptr, mapped_, PROT_READ | PROT_WRITE,
@@ -32,7 +34,7 @@ PageBuffer::PageBuffer(std::size_t bytes, Pages pages) : size_(bytes) {
              "{} bytes of memory, which this machine does not give: {}", bytes,
              std::strerror(mapped_ ? errno : ENOMEM));
   }
-  ::madvise(data_, mapped_, unit == kHugePage ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  ::madvise(data_, mapped_, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 PageBuffer::~PageBuffer() {

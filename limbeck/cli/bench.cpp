@@ -7,15 +7,19 @@
 #include <string>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/progress.h"
+#include "limbeck/base/resident.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/cli/arguments.h"
 #include "limbeck/kernels/kernel_table.h"
+#include "limbeck/runtime/memory.h"
 
 namespace limbeck::cli {
 namespace {
 
 struct Loaded {
   double seconds;
+  std::uint64_t planned_bytes, peak_bytes;  // of the whole process: stated before, found after
   std::uint64_t file_bytes;
   int threads;
 };
@@ -24,9 +28,7 @@ struct Loaded {
 double generation_fraction(const BenchResult& r) {
   return r.generation.median * r.bytes_per_token / r.read_bandwidth;
 }
-double prompt_fraction(const BenchResult& r) {
-  return r.prompt.median * r.products_per_token / r.int8_products;
-}
+double prompt_fraction(const BenchResult& r) { return r.prompt.median * r.limit_s_per_token; }
 
 Json to_json(const BenchResult& r, const Loaded& loaded) {
   const auto spread = [](const Rate& rate) { return Json{{"low", rate.low}, {"high", rate.high}}; };
@@ -42,11 +44,14 @@ Json to_json(const BenchResult& r, const Loaded& loaded) {
       {"generation_spread", spread(r.generation)},
       {"read_bandwidth", r.read_bandwidth},
       {"int8_multiply_adds_per_s", r.int8_products},
+      {"float_multiply_adds_per_s", r.float_products},
       {"bytes_per_token", r.bytes_per_token},
       {"limit_fraction", {{"prompt", prompt_fraction(r)}, {"generation", generation_fraction(r)}}},
       {"load_seconds", loaded.seconds},
       {"file_bytes", loaded.file_bytes},
-      {"memory_bytes", r.memory_bytes}};
+      {"memory_bytes", r.memory_bytes},
+      {"planned_peak_bytes", loaded.planned_bytes},
+      {"peak_bytes", loaded.peak_bytes}};
 }
 
 void print_table(const BenchResult& r, const Loaded& loaded) {
@@ -57,13 +62,16 @@ void print_table(const BenchResult& r, const Loaded& loaded) {
       {{"kernels", fmt::format("{}, {} threads", kernels().name, loaded.threads)},
        {"load", human_seconds(loaded.seconds)},
        {"file", human_bytes(static_cast<double>(loaded.file_bytes))},
-       {"memory beyond the file", human_bytes(static_cast<double>(r.memory_bytes))},
+       {"weights, cache, scratch", human_bytes(static_cast<double>(r.memory_bytes))},
+       {"peak memory, stated before", human_bytes(static_cast<double>(loaded.planned_bytes))},
+       {"peak memory, found", human_bytes(static_cast<double>(loaded.peak_bytes))},
        {fmt::format("prompt of {}, tokens/s", r.prompt_tokens), rate(r.prompt)},
-       {"  of the int8 limit", fmt::format("{:.0f} %", 100 * prompt_fraction(r))},
+       {"  of the arithmetic limit", fmt::format("{:.0f} %", 100 * prompt_fraction(r))},
        {fmt::format("generation of {}, tokens/s", r.generation_tokens), rate(r.generation)},
        {"  of the bandwidth limit", fmt::format("{:.0f} %", 100 * generation_fraction(r))},
        {"read bandwidth", human_bytes(r.read_bandwidth) + "/s"},
-       {"int8 multiply-adds", fmt::format("{:.0f} G/s", r.int8_products / 1e9)}}));
+       {"int8 multiply-adds", fmt::format("{:.0f} G/s", r.int8_products / 1e9)},
+       {"f32 multiply-adds", fmt::format("{:.0f} G/s", r.float_products / 1e9)}}));
 }
 
 }  // namespace
@@ -84,17 +92,37 @@ int run_bench(int argc, char** argv) {
   arguments.app()
       .add_option("--repetitions", options.repetitions, "Of each measurement; medians are shown")
       ->check(CLI::Range(1, 1000));
+  std::string cache = "f32";
+  arguments.app()
+      .add_option("--cache", cache, "Keys and values are kept as f32 or f16")
+      ->check(CLI::IsMember({"f32", "f16"}));
+  ModelOptions model_options;
+  arguments.app().add_flag("!--mapped", model_options.repack,
+                           "Run from the mapped file: slower, for models larger than memory");
   arguments.add_json();
   if (!arguments.parse(argc, argv)) return 0;
   options.seed = arguments.common().seed;
 
+  options.cache = cache == "f16" ? TensorType::f16 : TensorType::f32;
+  model_options.threads = arguments.common().threads;
+
   const auto begin = std::chrono::steady_clock::now();
+  const std::uint64_t before = resident_bytes();
   const Checkpoint checkpoint = Checkpoint::open(path);
-  const Model model(checkpoint, {.threads = arguments.common().threads});
+  const DecoderOptions decoder = decoder_options_of(checkpoint.architecture(), options);
+  const MemoryPlan plan =
+      plan_memory(checkpoint, model_options, decoder, decoder.context, options.prompt);
+  const std::uint64_t planned = before + plan.total();
+  say(fmt::format(
+      "memory: {} (weights {}, cache {}, scratch {})", human_bytes(static_cast<double>(planned)),
+      human_bytes(static_cast<double>(plan.weights)), human_bytes(static_cast<double>(plan.cache)),
+      human_bytes(static_cast<double>(plan.scratch))));
+  const Model model(checkpoint, model_options);
   const std::chrono::duration<double> load = std::chrono::steady_clock::now() - begin;
   ThreadPool pool(arguments.common().threads);
   const BenchResult result = limbeck::bench(model, pool, options);
-  const Loaded loaded{load.count(), checkpoint.file_bytes(), pool.size()};
+  const Loaded loaded{load.count(), planned, result.peak_bytes, checkpoint.file_bytes(),
+                      pool.size()};
   if (arguments.common().json) {
     print_json(to_json(result, loaded));
   } else {

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "limbeck/base/json.h"
+#include "limbeck/base/resident.h"
 #include "limbeck/evaluate/statistics.h"
 #include "limbeck/runtime/model.h"
 
@@ -28,11 +29,5 @@ struct SpeedResult {
 SpeedResult measure_speed_of(const Model& model, ThreadPool& pool,
                              const SpeedOptions& options = {});
 Json to_json(const SpeedResult& result);
-
-// The process's highest resident memory since the last reset (Linux: VmHWM of /proc/self/status);
-// where the mark cannot be reset, since the start. 0 where it cannot be read.
-std::uint64_t peak_resident_bytes();
-std::uint64_t resident_bytes();       // now (VmRSS); 0 where it cannot be read
-bool reset_peak_resident() noexcept;  // /proc/self/clear_refs
 
 }  // namespace limbeck

@@ -89,9 +89,10 @@ struct KernelTable {
   // Sum of squares.
   float (*sum_of_squares)(const float* x, std::size_t n) noexcept;
 
-  // Nothing but int8 products from registers, for the machine's limit: `n` rounds; returns how many
+  // Nothing but products from registers, for the machine's limit: `n` rounds; returns how many
   // multiply-adds they were.
   std::uint64_t (*int8_products)(std::uint64_t n) noexcept;
+  std::uint64_t (*float_products)(std::uint64_t n) noexcept;
 };
 
 extern const KernelTable kScalarKernels;

@@ -200,6 +200,7 @@ LIMBECK_LANES I dot_wide(I total, B codes, B x) noexcept {
 }
 // Tells the compiler that x may have changed.
 LIMBECK_LANES void keep(B& x) noexcept { asm volatile("" : "+x"(x.a), "+x"(x.b)); }
+LIMBECK_LANES void keep_float(F& x) noexcept { asm volatile("" : "+x"(x.a), "+x"(x.b)); }
 
 #include "limbeck/kernels/panel_kernels.inc"
 #include "limbeck/kernels/plain.inc"

@@ -119,6 +119,7 @@ LIMBECK_LANES I start_wide(std::int32_t x_sum) noexcept { return set_int(-128 * 
 LIMBECK_LANES I dot_wide(I total, B codes, B x) noexcept { return dot(total, codes, x); }
 // Tells the compiler that x may have changed.
 LIMBECK_LANES void keep(B& x) noexcept { asm volatile("" : "+v"(x)); }
+LIMBECK_LANES void keep_float(F& x) noexcept { asm volatile("" : "+v"(x)); }
 
 // For signed codes in tiles: see LIMBECK_SIGNED_WEIGHTS.
 LIMBECK_LANES B all_bytes(std::uint8_t x) noexcept {

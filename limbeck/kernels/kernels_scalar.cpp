@@ -186,6 +186,8 @@ void keep(T& x) noexcept {
   asm volatile("" : "+m"(x));
 }
 
+void keep_float(F& x) noexcept { keep(x); }
+
 #include "limbeck/kernels/panel_kernels.inc"
 #include "limbeck/kernels/plain.inc"
 #include "limbeck/kernels/vectors.inc"

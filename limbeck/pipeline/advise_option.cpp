@@ -10,6 +10,7 @@
 #include "limbeck/pipeline/expectations.h"
 #include "limbeck/quantize/plan.h"
 #include "limbeck/report/results.h"
+#include "limbeck/runtime/memory.h"
 
 namespace limbeck::pipeline {
 namespace {
@@ -49,8 +50,11 @@ void predict_running(Option& option, const AdviseInput& input, const AdviseLimit
   option.bits = 8 * option.bytes / parameters;
   // Re-laid for the kernels: those pages of the mapped file are let go.
   const bool packed = option.bits < 15;
-  option.needed = option.bytes + cache_bytes(option.shape, limits.context) + kScratchBytes +
-                  4.0 * static_cast<double>(option.shape.vocab_size);
+  const std::int64_t prompt = std::clamp<std::int64_t>(
+      limits.context, 1, std::min<std::int64_t>(512, option.shape.context_length));
+  option.needed =
+      option.bytes + cache_bytes(option.shape, limits.context) + kScratchBytes +
+      static_cast<double>(scratch_bytes(option.shape, static_cast<std::size_t>(prompt), 1));
   option.memory = option.needed;
   const double read = bytes_per_token(option);
   const bool cached = read < kCachedBytes && machine.cache_bandwidth > 0;

@@ -10,6 +10,7 @@
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/page_buffer.h"
 #include "limbeck/base/random.h"
+#include "limbeck/base/resident.h"
 #include "limbeck/runtime/weights.h"
 
 namespace limbeck {
@@ -58,17 +59,35 @@ double measure_read_bandwidth(ThreadPool& pool, std::size_t bytes) {
   return best;
 }
 
-double measure_int8_products(ThreadPool& pool) {
+namespace {
+
+// Multiply-adds/s of a loop that does nothing else, on all threads.
+double measure_products(ThreadPool& pool, std::uint64_t (*products)(std::uint64_t) noexcept) {
   const auto threads = static_cast<std::size_t>(pool.size());
-  const KernelTable& kernel = kernels();
   double best = 0;
   for (std::uint64_t rounds = 1000; best == 0; rounds *= 4) {
     std::atomic<std::uint64_t> done{0};
-    const double seconds = seconds_of(
-        [&] { pool.run(threads, [&](std::size_t) { done += kernel.int8_products(rounds); }); });
+    const double seconds =
+        seconds_of([&] { pool.run(threads, [&](std::size_t) { done += products(rounds); }); });
     if (seconds > 0.05) best = static_cast<double>(done.load()) / seconds;
   }
   return best;
+}
+
+}  // namespace
+
+double measure_int8_products(ThreadPool& pool) {
+  return measure_products(pool, kernels().int8_products);
+}
+double measure_float_products(ThreadPool& pool) {
+  return measure_products(pool, kernels().float_products);
+}
+
+DecoderOptions decoder_options_of(const Architecture& a, const BenchOptions& options) {
+  DecoderOptions decoder;
+  decoder.context = std::min(std::max(options.prompt, options.generation + 1), a.context_length);
+  decoder.cache = options.cache;
+  return decoder;
 }
 
 BenchResult bench(const Model& model, ThreadPool& pool, const BenchOptions& options) {
@@ -79,9 +98,7 @@ BenchResult bench(const Model& model, ThreadPool& pool, const BenchOptions& opti
   if (result.prompt_tokens < 1 || result.generation_tokens < 1) {
     fail(ErrorKind::usage, "a context of {} is too short to measure", a.context_length);
   }
-  DecoderOptions decoder_options;
-  decoder_options.context = std::max(result.prompt_tokens, result.generation_tokens + 1);
-  Decoder decoder(model, pool, decoder_options);
+  Decoder decoder(model, pool, decoder_options_of(a, options));
   Random random(options.seed);
   std::vector<TokenId> ids;
   for (std::int64_t i = 0; i < std::max(result.prompt_tokens, result.generation_tokens + 1); ++i) {
@@ -105,19 +122,24 @@ BenchResult bench(const Model& model, ThreadPool& pool, const BenchOptions& opti
     prompt.push_back(p);
     generation.push_back(g);
   }
+  result.peak_bytes = peak_resident_bytes();
   result.prompt = rate_of(result.prompt_tokens, prompt);
   result.generation = rate_of(result.generation_tokens, generation);
+  result.int8_products = measure_int8_products(pool);
+  result.float_products = measure_float_products(pool);
   for (const Linear* linear : linears_of(model.impl())) {
     result.bytes_per_token += static_cast<double>(
         linear->packed.empty() ? linear->weight.bytes.size() : linear->packed.size());
     if (linear != &model.impl().output) {  // of a prompt only the last token's logits are made
-      result.products_per_token += static_cast<double>(linear->rows() * linear->columns());
+      const auto products = static_cast<double>(linear->rows() * linear->columns());
+      result.products_per_token += products;
+      result.limit_s_per_token +=
+          products / (linear->layout ? result.int8_products : result.float_products);
     }
   }
   result.memory_bytes = model.memory_bytes() + decoder.memory_bytes();
   result.read_bandwidth = measure_read_bandwidth(
       pool, static_cast<std::size_t>(std::clamp(result.bytes_per_token, 256e6, 1e9)));
-  result.int8_products = measure_int8_products(pool);
   return result;
 }
 

@@ -126,6 +126,11 @@ void Generation::end(Generated::Finish finish) {
 }
 
 std::optional<TokenId> Generation::step(std::span<const float> logits) {
+  return step(logits, [](Sampler& sampler, std::span<const float> of,
+                         const std::vector<bool>& allowed) { return sampler.next(of, allowed); });
+}
+
+std::optional<TokenId> Generation::step(std::span<const float> logits, const Choice& choose) {
   if (done_) return std::nullopt;
   // Rows that pad the model's vocabulary are no tokens, whatever their logits.
   const auto tokens =
@@ -135,7 +140,7 @@ std::optional<TokenId> Generation::step(std::span<const float> logits) {
     end(Generated::Finish::grammar_end);
     return std::nullopt;
   }
-  const TokenId id = sampler_.next(logits.first(tokens), allowed_);
+  const TokenId id = choose(sampler_, logits.first(tokens), allowed_);
   if (id < 0 || !std::isfinite(logits[static_cast<std::size_t>(id)])) {
     fail(ErrorKind::numeric, "the model's logits after {} answer tokens are not finite numbers",
          out_.ids.size());

@@ -23,6 +23,10 @@ class Generation {
   // Takes the logits of the next position; the token to run next, or nullopt: it is finished.
   // Throws Error{numeric} if they are not numbers.
   std::optional<TokenId> step(std::span<const float> logits);
+  // As step, the token being what `choose` makes of the sampler, the logits and what is allowed.
+  using Choice = std::function<TokenId(Sampler& sampler, std::span<const float> logits,
+                                       const std::vector<bool>& allowed)>;
+  std::optional<TokenId> step(std::span<const float> logits, const Choice& choose);
   // Ends an answer that the context has no more room for.
   void cut() { end(Generated::Finish::length); }
   Generated take();

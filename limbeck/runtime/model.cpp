@@ -92,6 +92,10 @@ Model::Model(const Checkpoint& checkpoint, const ModelOptions& options)
     repack(const_cast<Linear&>(*linear), impl_->packed.bytes().subspan(used, size), pool);
     used += aligned(size);
   }
+  // Reading a page maps its neighbours: what was let go in between came back in parts.
+  for (const Linear* linear : linears_of(*impl_)) {
+    if (linear->layout) release_mapped(linear->weight.bytes);
+  }
   check_mapped_files();
 }
 

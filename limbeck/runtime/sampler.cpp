@@ -70,9 +70,13 @@ void Sampler::keep_likely() {
   candidates_.resize(n);
 }
 
-TokenId Sampler::next(std::span<const float> logits, const std::vector<bool>& allowed) {
-  if (options_.temperature == 0) return most_likely(logits, allowed);
+std::span<const Sampler::Candidate> Sampler::distribution(std::span<const float> logits,
+                                                          const std::vector<bool>& allowed) {
   candidates_.clear();
+  if (options_.temperature == 0) {
+    candidates_.push_back({most_likely(logits, allowed), 1});
+    return candidates_;
+  }
   for (std::size_t i = 0; i < logits.size(); ++i) {
     if (!allowed.empty() && !allowed[i]) continue;
     const auto id = static_cast<TokenId>(i);
@@ -92,12 +96,22 @@ TokenId Sampler::next(std::span<const float> logits, const std::vector<bool>& al
   keep_likely();
   double total = 0;
   for (const Candidate& candidate : candidates_) total += candidate.value;
-  double point = random_.uniform() * total;
-  for (const Candidate& candidate : candidates_) {
+  for (Candidate& candidate : candidates_) candidate.value /= total;
+  return candidates_;
+}
+
+TokenId Sampler::draw(std::span<const Candidate> distribution) {
+  if (distribution.size() == 1) return distribution.front().id;
+  double point = random_.uniform();
+  for (const Candidate& candidate : distribution) {
     point -= candidate.value;
     if (point < 0) return candidate.id;
   }
-  return candidates_.back().id;
+  return distribution.back().id;
+}
+
+TokenId Sampler::next(std::span<const float> logits, const std::vector<bool>& allowed) {
+  return draw(distribution(logits, allowed));
 }
 
 }  // namespace limbeck

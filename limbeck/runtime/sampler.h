@@ -24,11 +24,18 @@ class Sampler {
   // `allowed` is empty (all) or has an entry for each logit, at least one of them true.
   TokenId next(std::span<const float> logits, const std::vector<bool>& allowed);
 
- private:
   struct Candidate {
     TokenId id;
-    double value;  // logit, then probability
+    double value;  // of a distribution: its probability
   };
+  // What `next` draws from: probabilities that sum to 1, falling; one entry where greedy. Valid
+  // until the next call.
+  std::span<const Candidate> distribution(std::span<const float> logits,
+                                          const std::vector<bool>& allowed);
+  TokenId draw(std::span<const Candidate> distribution);
+  double uniform() noexcept { return random_.uniform(); }
+
+ private:
   double penalized(std::span<const float> logits, TokenId id) const;
   TokenId most_likely(std::span<const float> logits, const std::vector<bool>& allowed) const;
   void keep_likely();

@@ -25,7 +25,7 @@ constexpr double kGenerationShare = 0.75, kPromptShare = 0.4, kPromptShare16 = 0
 constexpr double kItemOverhead = 0.0005;
 constexpr std::int64_t kFewExamples = 200;  // below, nothing narrow can be learnt
 constexpr double kRoundedBits = 8.4;        // a file of fewer holds rounded weights
-constexpr double kScratchBytes = 2e6;
+constexpr double kScratchBytes = 5e5;
 constexpr double kCachedBytes = 8e6;  // of weights that stay in the caches of a common core
 
 double count_of(const Architecture& a) { return static_cast<double>(parameter_count(a)); }

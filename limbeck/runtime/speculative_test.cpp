@@ -60,7 +60,9 @@ TEST(Speculative, GreedyGivesTheSameTokens) {
         EXPECT_LE(stats.accepted, stats.drafted);
         if (by == &target) {
           EXPECT_EQ(stats.accepted, stats.drafted);  // a model agrees with itself
-          if (tokens == 40 && max_draft == 8) EXPECT_LT(stats.passes, 12);
+          if (tokens == 40 && max_draft == 8) {
+            EXPECT_LT(stats.passes, 12);
+          }
         }
       }
     }

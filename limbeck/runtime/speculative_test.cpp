@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -22,6 +23,7 @@ Architecture shape(std::int64_t layers, std::int64_t vocab) {
   Architecture a = known_shape("smollm2-135m");
   a.vocab_size = vocab, a.context_length = 96, a.hidden = 64, a.layers = layers, a.heads = 2;
   a.kv_heads = 1, a.head_dim = 32, a.rope_dim = 32, a.ffn = 128;
+  a.attention_scale = 1 / std::sqrt(32.0);
   return a;
 }
 

@@ -1,6 +1,7 @@
 #include "limbeck/pipeline/advise.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -159,7 +160,9 @@ TEST(Advise, EveryExpectationHasItsSource) {
 
 class Predictions : public testing::Test {
  protected:
-  Predictions() : folder_(std::filesystem::path(testing::TempDir()) / "limbeck-predictions") {
+  Predictions()
+      : folder_(std::filesystem::path(testing::TempDir()) /
+                ("limbeck-predictions-" + std::to_string(::getpid()))) {
     std::filesystem::remove_all(folder_);
   }
   ~Predictions() override { std::filesystem::remove_all(folder_); }

@@ -1,6 +1,7 @@
 #include "limbeck/pipeline/model_card.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -57,7 +58,7 @@ Json front_matter_of(const std::string& card) {
 class Cards : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / "limbeck-cards";
+    folder_ = fs::path(testing::TempDir()) / ("limbeck-cards-" + std::to_string(::getpid()));
     fs::remove_all(folder_);
     write_small_model(folder_ / "models" / "student", 1);
     write_colours(folder_ / "colours", 12);

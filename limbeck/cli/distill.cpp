@@ -10,6 +10,7 @@
 #include "limbeck/pipeline/distill_task.h"
 #include "limbeck/pipeline/model_card.h"
 #include "limbeck/pipeline/run_folder.h"
+#include "limbeck/pipeline/train_student.h"
 #include "limbeck/teacher/label.h"
 
 namespace limbeck::cli {
@@ -89,7 +90,8 @@ int run_distill(int argc, char** argv) {
   training.start = parse_student(student);
   training.options.seed = request.seed = arguments.common().seed;
   request.signal = signal_of(signal);
-  training.soft_labels = request.signal != Signal::text;
+  training.soft_labels =
+      request.signal != Signal::text || pipeline::needs_teacher(training.options);
 
   const Task task = read_task(task_folder);
   for (const std::string& note : task.notes) say(fmt::format("{}: {}", task.name, note));

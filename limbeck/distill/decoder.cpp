@@ -120,6 +120,7 @@ at::Tensor TorchDecoder::attend(std::int64_t index, const at::Tensor& x,
                    per_head(qkv.narrow(1, q, kv), layer.k_norm), qkv.narrow(1, q + kv, kv)},
                   1);
   }
+  if (on_qkv) on_qkv(index, qkv);
   const auto heads = attention(qkv, batch.packing, layer.rotation, s);
   if (on_attention) on_attention(index, heads);
   auto out = layer.attn_output(heads);

@@ -38,6 +38,8 @@ class TorchDecoder {
   // Called, if set, with each layer's input and output residual stream [n, hidden] (pruning).
   std::function<void(std::int64_t layer, const at::Tensor& before, const at::Tensor& after)>
       on_layer;
+  // Called, if set, with each layer's queries, keys and values before rotation (matching).
+  std::function<void(std::int64_t layer, const at::Tensor& qkv)> on_qkv;
   // Called, if set, with the heads' outputs [n, heads * head_dim] of each layer (pruning).
   std::function<void(std::int64_t layer, const at::Tensor& out)> on_attention;
   // Called, if set, with the FFN's inner activations [n, ffn] of each layer (pruning).

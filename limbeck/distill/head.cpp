@@ -96,8 +96,11 @@ LossSums chunk_loss_plain(Chunk& chunk, const HeadTargets& targets, const HeadOp
     (loss.total * options.scale).backward();
     chunk.z = z.grad().to(chunk.z.scalar_type());
   }
-  return {loss.total.item<double>(), loss.cross_entropy.item<double>(), loss.soft.item<double>(),
-          chunk.rows, loss.soft_targets};
+  return {.total = loss.total.item<double>(),
+          .cross_entropy = loss.cross_entropy.item<double>(),
+          .soft = loss.soft.item<double>(),
+          .targets = chunk.rows,
+          .soft_targets = loss.soft_targets};
 }
 
 LossSums run_chunk(Chunk& chunk, const HeadTargets& targets, const HeadOptions& options,

@@ -91,6 +91,8 @@ LIMBECK_INLINE F dense_terms(const LossSpec& spec, const F* z, const F* t, F k, 
       }
       break;
     }
+    case Loss::uld:  // not of single positions: cross_tokenizer.h
+      break;
   }
   mean = sum;
   return value;
@@ -122,6 +124,8 @@ Term sparse_term(const LossSpec& spec, double p, double q) {
       const double a = spec.alpha, m = a * q + (1 - a) * floored, r = std::log(q / m);
       return {q * r, r + 1 - a * q / m};
     }
+    case Loss::uld:
+      break;
   }
   return {0, 0};
 }
@@ -248,6 +252,7 @@ void LossSums::add(const LossSums& other) {
   total += other.total;
   cross_entropy += other.cross_entropy;
   soft += other.soft;
+  inside += other.inside;
   targets += other.targets;
   soft_targets += other.soft_targets;
 }
@@ -273,6 +278,9 @@ void loss_row(const LossSpec& spec, std::span<double> z, const RowTarget<double>
 
 void check_soft_target(const LossSpec& spec, const SoftTarget& target, std::int64_t vocab) {
   if (target.kind == SoftTarget::Kind::none) return;
+  if (spec.kind == Loss::uld) {
+    fail(ErrorKind::usage, "loss uld compares with a local teacher, not with stored soft labels");
+  }
   if (target.ids.size() != target.values.size() || target.ids.empty()) {
     fail(ErrorKind::usage, "a soft label has {} ids and {} values", target.ids.size(),
          target.values.size());

@@ -24,6 +24,7 @@ struct LossSums {
   double total = 0;          // what is minimised: weighted
   double cross_entropy = 0;  // at temperature 1, unweighted
   double soft = 0;           // with T^2, unweighted; over soft_targets positions
+  double inside = 0;         // of hidden states and attention, weighted
   std::int64_t targets = 0, soft_targets = 0;
   void add(const LossSums& other);
 };

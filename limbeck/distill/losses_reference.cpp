@@ -24,6 +24,8 @@ at::Tensor divergence(const LossSpec& spec, const at::Tensor& log_p, const at::T
       return (p * (log_p - (spec.alpha * p + (1 - spec.alpha) * q).log())).sum();
     case Loss::skew_reverse_kl:
       return (q * (log_q - (spec.alpha * q + (1 - spec.alpha) * p).log())).sum();
+    case Loss::uld:
+      break;
   }
   return {};
 }

@@ -13,6 +13,8 @@ constexpr std::uint64_t kShuffleStream = 0x73687566;  // apart from the streams 
 
 std::int64_t length(const TrainRow& row) { return static_cast<std::int64_t>(row.tokens.size()); }
 
+}  // namespace
+
 std::vector<MicroBatch> cut(std::span<const TrainRow> rows, std::vector<std::uint32_t> chosen,
                             std::int64_t micro_tokens) {
   std::stable_sort(chosen.begin(), chosen.end(), [&](std::uint32_t a, std::uint32_t b) {
@@ -30,8 +32,6 @@ std::vector<MicroBatch> cut(std::span<const TrainRow> rows, std::vector<std::uin
   }
   return batches;
 }
-
-}  // namespace
 
 std::vector<StepPlan> plan_steps(std::span<const TrainRow> rows, const TrainOptions& options) {
   std::vector<StepPlan> steps;

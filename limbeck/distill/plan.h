@@ -24,6 +24,10 @@ struct StepPlan {
 // micro_tokens. A fractional last epoch stops in the middle. Never empty unless `rows` is.
 std::vector<StepPlan> plan_steps(std::span<const TrainRow> rows, const TrainOptions& options);
 
+// The chosen rows, longest first, in micro-batches of at most micro_tokens (a longer row alone).
+std::vector<MicroBatch> cut(std::span<const TrainRow> rows, std::vector<std::uint32_t> chosen,
+                            std::int64_t micro_tokens);
+
 // All rows once, in order of length, for passes without gradients.
 std::vector<MicroBatch> plan_pass(std::span<const TrainRow> rows, std::int64_t micro_tokens);
 

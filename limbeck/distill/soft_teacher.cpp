@@ -3,24 +3,23 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/progress.h"
+#include "limbeck/distill/student.h"
 
 namespace limbeck::distill {
 namespace {
 
 std::shared_ptr<Parameters> load(const std::filesystem::path& model, const Tokenizer& tokenizer,
                                  bool bf16, at::Device device) {
-  const auto checkpoint = Checkpoint::open(model);
-  if (checkpoint.tokenizer().hash() != tokenizer.hash()) {
-    fail_try(ErrorKind::usage, "give the student the teacher's tokenizer, or train on its texts",
-             "{}: the teacher's vocabulary is not the student's, so its probabilities mean nothing "
-             "to it",
-             model.string());
+  if (Tokenizer::open(model).hash() != tokenizer.hash()) {
+    fail_try(
+        ErrorKind::usage,
+        "set loss: uld (across tokenizers), give the student the teacher's tokenizer, or train "
+        "on the teacher's texts",
+        "{}: the teacher's vocabulary is not the student's, so its probabilities mean nothing "
+        "to it",
+        model.string());
   }
-  auto parameters = std::make_shared<Parameters>(
-      checkpoint.architecture(),
-      ParameterOptions{at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, device, false});
-  parameters->load(checkpoint);
-  return parameters;
+  return frozen_model(model, bf16, device);
 }
 
 }  // namespace
@@ -46,8 +45,7 @@ void SoftTeacher::prepare(std::span<const TrainRow> rows, std::int64_t micro_tok
   std::uint64_t done = 0;
   for (const auto& micro : plan_pass(rows, micro_tokens)) {
     stop_if_interrupted("run the same command again");
-    const auto batch = make_batch(rows, micro, output.device());
-    const auto hidden = select_rows(decoder_.hidden(batch.tokens), batch.index);
+    const auto hidden = run(rows, micro);
     std::int64_t at = 0;
     for (const auto r : micro.rows) {
       const auto n = static_cast<std::int64_t>(rows[r].tokens.size()) - rows[r].first_target;
@@ -59,10 +57,34 @@ void SoftTeacher::prepare(std::span<const TrainRow> rows, std::int64_t micro_tok
   }
 }
 
-void SoftTeacher::label(const MicroBatch& micro, TargetBatch& batch) const {
+// The teacher's final hidden states at the targets, behind its own prompts where it has any.
+at::Tensor SoftTeacher::run(std::span<const TrainRow> rows, const MicroBatch& micro) const {
+  std::vector<TrainRow> seen;
+  MicroBatch all;
+  for (const auto r : micro.rows) {
+    const TrainRow& row = rows[r];
+    TrainRow own;
+    own.tokens = row.teacher_prompt;
+    own.first_target = static_cast<std::int64_t>(row.teacher_prompt.size());
+    const auto from = row.teacher_prompt.empty() ? 0 : row.first_target;
+    own.tokens.insert(own.tokens.end(), row.tokens.begin() + from, row.tokens.end());
+    if (row.teacher_prompt.empty()) own.first_target = row.first_target;
+    all.rows.push_back(static_cast<std::uint32_t>(seen.size()));
+    seen.push_back(std::move(own));
+  }
+  const auto batch = make_batch(seen, all, weights().device());
+  return select_rows(decoder_.hidden(batch.tokens), batch.index);
+}
+
+void SoftTeacher::label(std::span<const TrainRow> rows, const MicroBatch& micro, bool prepared,
+                        TargetBatch& batch, const FeatureMatch* match,
+                        LayerOutputs* outputs) const {
   at::NoGradGuard no_grad;
-  if (kept_.empty()) {
-    batch.targets.teacher_hidden = select_rows(decoder_.hidden(batch.tokens), batch.index);
+  if (match) {
+    const auto hidden = match->run(decoder_, batch.tokens, false, *outputs);
+    batch.targets.teacher_hidden = select_rows(hidden, batch.index);
+  } else if (kept_.empty() || !prepared) {
+    batch.targets.teacher_hidden = run(rows, micro);
   } else {
     std::vector<at::Tensor> parts;
     for (const auto r : micro.rows) parts.push_back(kept_[r]);

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "limbeck/distill/target_batch.h"
+#include "limbeck/distill/match.h"
 
 namespace limbeck::distill {
 
@@ -21,14 +21,19 @@ class SoftTeacher {
   // otherwise each batch runs it anew. Either way a resumed run sees the same numbers.
   void prepare(std::span<const TrainRow> rows, std::int64_t micro_tokens, std::uint64_t bytes);
 
-  // Sets the dense targets of `batch`, made of these rows.
-  void label(const MicroBatch& micro, TargetBatch& batch) const;
+  // Sets the dense targets of `batch`, made of these of `rows`; with `match` also what it reads of
+  // the teacher's layers. prepared: they are the rows that `prepare` saw.
+  void label(std::span<const TrainRow> rows, const MicroBatch& micro, bool prepared,
+             TargetBatch& batch, const FeatureMatch* match = nullptr,
+             LayerOutputs* outputs = nullptr) const;
 
   const Architecture& architecture() const { return decoder_.architecture(); }
   const at::Tensor& weights() const { return decoder_.parameters().value; }
 
  private:
-  TorchDecoder decoder_;
+  at::Tensor run(std::span<const TrainRow> rows, const MicroBatch& micro) const;
+
+  mutable TorchDecoder decoder_;  // its callbacks are set while a batch runs
   std::vector<at::Tensor> kept_;  // of each row [targets, hidden]; empty: not kept
 };
 

@@ -34,4 +34,14 @@ Student starting_student(const Start& start, const Tokenizer& tokenizer,
   return student;
 }
 
+std::shared_ptr<Parameters> frozen_model(const std::filesystem::path& model, bool bf16,
+                                         at::Device device) {
+  const auto checkpoint = Checkpoint::open(model);
+  const auto type = bf16 ? at::kBFloat16 : at::kFloat;
+  auto parameters = std::make_shared<Parameters>(checkpoint.architecture(),
+                                                 ParameterOptions{type, type, device, false});
+  parameters->load(checkpoint);
+  return parameters;
+}
+
 }  // namespace limbeck::distill

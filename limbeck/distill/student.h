@@ -26,4 +26,8 @@ Student starting_student(const Start& start, const Tokenizer& tokenizer,
                          const TrainOptions& options, at::Device device,
                          const std::vector<TensorSpec>& more = {});
 
+// A model that is only read: a teacher, whose weights are kept in the type of products alone.
+std::shared_ptr<Parameters> frozen_model(const std::filesystem::path& model, bool bf16,
+                                         at::Device device);
+
 }  // namespace limbeck::distill

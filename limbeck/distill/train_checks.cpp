@@ -52,6 +52,30 @@ void check_options(const TrainOptions& o) {
       fail(ErrorKind::usage, "lora: targets: '{}' is none of q, k, v, o, gate, up, down", target);
     }
   }
+  in("hidden: weight", o.hidden.weight, 0, 1e6);
+  in("attention: weight", o.attention.weight, 0, 1e6);
+  if (o.attention.relations.empty() ||
+      o.attention.relations.find_first_not_of("qkv") != std::string::npos) {
+    fail(ErrorKind::usage, "attention: relations is '{}', it must name some of q, k, v (\"qv\")",
+         o.attention.relations);
+  }
+  if (o.recompute && o.attention.weight > 0) {
+    fail(ErrorKind::usage, "attention needs what recompute does not keep: set one of them alone");
+  }
+  const OnPolicyOptions& on = o.on_policy;
+  in("on_policy: share", on.share, 0, 1);
+  in("on_policy: lambda", on.lambda, 0, 1);
+  in("on_policy: replay", on.replay, 0, 1);
+  in("on_policy: refresh", static_cast<double>(on.refresh), 0, kMany);
+  in("on_policy: max_tokens", static_cast<double>(on.max_tokens), 1, kMany);
+  in("on_policy: temperature", on.temperature, 0, 100);
+  in("on_policy: learning_rate_ratio", on.learning_rate_ratio, 0, 100);
+  if (on.share > 0 &&
+      (on.loss == Loss::uld || on.teacher_loss == Loss::uld || o.loss == Loss::uld)) {
+    fail(ErrorKind::usage,
+         "on_policy needs the teacher's distribution over the student's tokens: "
+         "loss uld has none");
+  }
   in("clip_norm", o.clip_norm, 0, kMany);
   in("warmup", o.warmup, 0, 1);
   in("checkpoint_seconds", o.checkpoint_seconds, 0, kMany);
@@ -117,6 +141,7 @@ std::string run_identity(const TrainOptions& o, std::span<const TrainRow> rows,
   weights(teacher_weights);
   for (const auto& row : rows) {
     add(hash, row.tokens);
+    add(hash, row.teacher_prompt);
     hash.add(fmt::format("{}", row.first_target));
     for (const auto& soft : row.soft) {
       hash.add(fmt::format("{}", static_cast<int>(soft.kind)));

@@ -12,12 +12,49 @@ namespace {
 
 constexpr std::int64_t kMost = std::int64_t{1} << 40;
 
-constexpr std::pair<Loss, std::string_view> kLosses[] = {
-    {Loss::forward_kl, "forward_kl"},
-    {Loss::reverse_kl, "reverse_kl"},
-    {Loss::jsd, "jsd"},
-    {Loss::skew_kl, "skew_kl"},
-    {Loss::skew_reverse_kl, "skew_reverse_kl"}};
+constexpr std::pair<Loss, std::string_view> kLosses[] = {{Loss::forward_kl, "forward_kl"},
+                                                         {Loss::reverse_kl, "reverse_kl"},
+                                                         {Loss::jsd, "jsd"},
+                                                         {Loss::skew_kl, "skew_kl"},
+                                                         {Loss::skew_reverse_kl, "skew_reverse_kl"},
+                                                         {Loss::uld, "uld"}};
+
+using LayerPairs = std::vector<std::pair<std::int64_t, std::int64_t>>;
+
+// [[student's, teacher's], ..], from 1.
+LayerPairs read_layers(Fields& f) {
+  LayerPairs pairs;
+  const Json* json = f.find("layers");
+  if (!json) return pairs;
+  const auto whole = [](const Json& x) { return x.is_number_integer(); };
+  if (!json->is_array()) f.refuse("layers", "must be a list of [student's layer, teacher's layer]");
+  for (const Json& pair : *json) {
+    if (!pair.is_array() || pair.size() != 2 || !whole(pair[0]) || !whole(pair[1])) {
+      f.refuse("layers", "must be a list of [student's layer, teacher's layer]");
+    }
+    pairs.emplace_back(pair[0].get<std::int64_t>(), pair[1].get<std::int64_t>());
+  }
+  return pairs;
+}
+
+TrainOptions::Hidden read_hidden(Fields f, TrainOptions::Hidden o) {
+  o.weight = f.number("weight", 1, 0, 1e6);
+  const auto kind = f.text("kind", o.cosine ? "cosine" : "mse");
+  if (kind != "mse" && kind != "cosine") f.refuse("kind", "must be mse or cosine");
+  o.cosine = kind == "cosine";
+  o.layers = read_layers(f);
+  f.refuse_unknown();
+  return o;
+}
+
+TrainOptions::Attention read_attention(Fields f, TrainOptions::Attention o) {
+  o.weight = f.number("weight", 1, 0, 1e6);
+  o.relations = f.text("relations", o.relations);
+  o.heads = f.integer("heads", o.heads, 0, 1 << 16);
+  o.layers = read_layers(f);
+  f.refuse_unknown();
+  return o;
+}
 
 LoraOptions read_lora(Fields f, LoraOptions o) {
   o.r = f.integer("r", o.r > 0 ? o.r : 16, 1, 1 << 14);
@@ -33,6 +70,35 @@ LoraOptions read_lora(Fields f, LoraOptions o) {
   return o;
 }
 
+OnPolicyOptions read_on_policy(Fields f, OnPolicyOptions o) {
+  o.share = f.number("share", o.share > 0 ? o.share : 0.2, 0, 1);
+  o.loss = parse_loss(f.text("loss", std::string(name(o.loss))), f.where());
+  o.lambda = f.number("lambda", o.lambda, 0, 1);
+  o.pair = f.flag("pair", o.pair);
+  if (f.has("teacher_loss")) o.teacher_loss = parse_loss(f.text("teacher_loss"), f.where());
+  o.replay = f.number("replay", o.replay, 0, 1);
+  o.refresh = f.integer("refresh", o.refresh, 0, kMost);
+  o.max_tokens = f.integer("max_tokens", o.max_tokens, 1, 1 << 20);
+  o.temperature = f.number("temperature", o.temperature, 0, 100);
+  o.learning_rate_ratio = f.number("learning_rate_ratio", o.learning_rate_ratio, 0, 100);
+  f.refuse_unknown();
+  return o;
+}
+
+Json describe(const OnPolicyOptions& o) {
+  Json json = {{"share", o.share},
+               {"loss", name(o.loss)},
+               {"lambda", o.lambda},
+               {"pair", o.pair},
+               {"replay", o.replay},
+               {"refresh", o.refresh},
+               {"max_tokens", o.max_tokens},
+               {"temperature", o.temperature},
+               {"learning_rate_ratio", o.learning_rate_ratio}};
+  if (o.teacher_loss) json["teacher_loss"] = name(*o.teacher_loss);
+  return json;
+}
+
 }  // namespace
 
 std::string_view name(Loss loss) noexcept { return kLosses[static_cast<std::size_t>(loss)].second; }
@@ -46,8 +112,8 @@ Loss parse_loss(std::string_view name, std::string_view where) {
   const auto near = nearest(name, known);
   fail_try(ErrorKind::usage,
            near.empty() ? "use forward_kl" : fmt::format("did you mean '{}'?", near),
-           "{}: loss: '{}' is none of forward_kl, reverse_kl, jsd, skew_kl, skew_reverse_kl", where,
-           name);
+           "{}: loss: '{}' is none of forward_kl, reverse_kl, jsd, skew_kl, skew_reverse_kl, uld",
+           where, name);
 }
 
 TrainOptions read_train_options(Fields& f, TrainOptions o) {
@@ -57,6 +123,15 @@ TrainOptions read_train_options(Fields& f, TrainOptions o) {
   o.soft_weight = f.number("soft_weight", o.soft_weight, 0, 1);
   o.temperature = f.number("temperature", o.temperature, 1e-3, 100);
   if (const Json* lora = f.find("lora")) o.lora = read_lora({*lora, f.where() + ": lora"}, o.lora);
+  if (const Json* hidden = f.find("hidden")) {
+    o.hidden = read_hidden({*hidden, f.where() + ": hidden"}, o.hidden);
+  }
+  if (const Json* attention = f.find("attention")) {
+    o.attention = read_attention({*attention, f.where() + ": attention"}, o.attention);
+  }
+  if (const Json* phase = f.find("on_policy")) {
+    o.on_policy = read_on_policy({*phase, f.where() + ": on_policy"}, o.on_policy);
+  }
   o.epochs = f.number("epochs", o.epochs, 1e-6, 1e6);
   o.max_steps = f.integer("max_steps", o.max_steps, 0, kMost);
   o.batch_tokens = f.integer("batch_tokens", o.batch_tokens, 1, kMost);
@@ -113,6 +188,18 @@ Json to_json(const TrainOptions& o) {
   if (o.lora.r > 0) {
     json["lora"] = {{"r", o.lora.r}, {"alpha", o.lora.alpha}, {"targets", o.lora.targets}};
   }
+  if (o.hidden.weight > 0) {
+    json["hidden"] = {{"weight", o.hidden.weight},
+                      {"kind", o.hidden.cosine ? "cosine" : "mse"},
+                      {"layers", o.hidden.layers}};
+  }
+  if (o.attention.weight > 0) {
+    json["attention"] = {{"weight", o.attention.weight},
+                         {"relations", o.attention.relations},
+                         {"heads", o.attention.heads},
+                         {"layers", o.attention.layers}};
+  }
+  if (o.on_policy.share > 0) json["on_policy"] = describe(o.on_policy);
   return json;
 }
 

@@ -11,6 +11,8 @@ TEST(TrainOptions, SurviveTheirRecord) {
   options.learning_rate = 0.25;
   options.epochs = 7;
   options.lora = {8, 16, {"q", "v"}};
+  options.hidden = {0.5, true, {{1, 2}}};
+  options.attention = {2, "qv", 4, {{1, 3}, {2, 6}}};
   Json json = to_json(options);
   json.erase("seed");
   Fields fields(json, "test");
@@ -19,7 +21,9 @@ TEST(TrainOptions, SurviveTheirRecord) {
   EXPECT_EQ(to_json(read_back).at("loss"), "skew_kl");
   EXPECT_EQ(read_back.learning_rate, 0.25);
   EXPECT_EQ(read_back.epochs, 7);
-  EXPECT_EQ(to_json(read_back).at("lora"), to_json(options).at("lora"));
+  for (const char* key : {"lora", "hidden", "attention"}) {
+    EXPECT_EQ(to_json(read_back).at(key), to_json(options).at(key));
+  }
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kKept = 3;
+constexpr std::size_t kKept = 3;
+constexpr std::size_t kStateBytes = std::size_t{1} << 30;  // with the answers of a long phase
 
 StoredTensor stored(std::string name, const at::Tensor& flat) {
   const auto count = flat.numel();
@@ -74,7 +75,9 @@ TrainState read(const fs::path& folder) {
       fail(ErrorKind::format, "{} is damaged", file.string());
     }
   }
-  const Json json = read_json_file((folder / "state.json").string());
+  JsonLimits limits;
+  limits.bytes = kStateBytes;
+  const Json json = read_json_file((folder / "state.json").string(), limits);
   const auto model = SafetensorsReader::open(folder / "model.safetensors");
   const auto optimizer = SafetensorsReader::open(folder / "optimizer.safetensors");
   TrainState s;
@@ -90,6 +93,7 @@ TrainState read(const fs::path& folder) {
   s.best_step = json.at("best_step");
   s.best_metric = json.at("best_metric");
   s.stopped = json.at("stopped");
+  if (json.contains("answers")) s.answers = json.at("answers");
   s.value = tensor(model.at("weights"));
   if (const auto* best = model.find("best")) s.best = tensor(*best);
   if (const auto* average = model.find("average")) s.average = tensor(*average);
@@ -131,8 +135,9 @@ void save_state(const fs::path& folder, const TrainState& s) {
                        {"since_best", s.since_best},
                        {"best_step", s.best_step},
                        {"best_metric", s.best_metric},
-                       {"stopped", s.stopped}};
-    write_file(temporary / "state.json", to_text(json, 1));
+                       {"stopped", s.stopped},
+                       {"answers", s.answers}};
+    write_file(temporary / "state.json", to_text(json));
     Json files = Json::object();
     for (const char* name : {"model.safetensors", "optimizer.safetensors", "state.json"}) {
       files[name] = {{"bytes", fs::file_size(temporary / name)},
@@ -149,8 +154,11 @@ void save_state(const fs::path& folder, const TrainState& s) {
     throw;
   }
   sync_folder(folder);
-  const auto all = checkpoints(folder);
-  for (std::size_t i = kKept; i < all.size(); ++i) fs::remove_all(all[i], error);
+  // Later steps are of another run in this folder: they would outlive this one's.
+  std::size_t kept = 0;
+  for (const auto& path : checkpoints(folder)) {
+    if (step_of(path) > s.step || ++kept > kKept) fs::remove_all(path, error);
+  }
 }
 
 std::optional<TrainState> load_state(const fs::path& folder, const std::string& identity) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "limbeck/base/json.h"
 #include "limbeck/distill/torch.h"
 
 namespace limbeck::distill {
@@ -21,13 +22,15 @@ struct TrainState {
   bool stopped = false;             // patience ran out
   at::Tensor value, first, second;  // flat
   at::Tensor best;                  // flat; undefined: none yet
+  Json answers;                     // of the on-policy phase's buffer; null: none
   at::Tensor average;               // flat; undefined: no moving average
 };
 
 // The folder of the newest checkpoint, verified or not; empty: none.
 std::filesystem::path newest_checkpoint(const std::filesystem::path& folder);
 
-// Writes step-N and removes older ones but the two before it. Throws Error{io}.
+// Writes step-N and removes older ones but the two before it, and later ones, which another run
+// left here. Throws Error{io}.
 void save_state(const std::filesystem::path& folder, const TrainState& state);
 
 // The newest checkpoint whose COMPLETE verifies and whose identity is `identity`; others are said

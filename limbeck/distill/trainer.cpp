@@ -15,18 +15,59 @@ namespace {
 
 constexpr std::uint64_t kTeacherBytes = std::uint64_t{2} << 30;  // of kept hidden states
 
-TrainResult run(const Start& start, const SoftTeacher* teacher, const Tokenizer& tokenizer,
+Architecture shape_of(const Start& start) {
+  return start.model.empty() ? start.shape : read_architecture(start.model);
+}
+
+// What teaches a run besides the rows.
+struct Teaching {
+  const SoftTeacher* dense = nullptr;
+  const CrossTeacher* across = nullptr;
+  bool label_rows = true;            // by `dense`
+  const Rollout* rollout = nullptr;  // of the on-policy phase
+};
+
+TrainResult run(const Start& start, const Teaching& teaching, const Tokenizer& tokenizer,
                 std::span<const TrainRow> rows, const TrainOptions& options, const DevMetric& dev,
                 const std::filesystem::path& output, const Json& manifest, at::Device device) {
-  const Student student = starting_student(start, tokenizer, options, device);
+  std::optional<FeatureMatch> match;
+  const bool inside = options.hidden.weight > 0 || options.attention.weight > 0;
+  const bool prompts = std::any_of(rows.begin(), rows.end(),
+                                   [](const TrainRow& row) { return !row.teacher_prompt.empty(); });
+  if (inside && (!teaching.dense || !teaching.label_rows || prompts)) {
+    fail_try(
+        ErrorKind::usage, "use a local teacher with the student's tokenizer",
+        "hidden and attention compare with the layers of a teacher that reads the same tokens, "
+        "and there is none here");
+  }
+  if (inside) match.emplace(options, shape_of(start), teaching.dense->architecture());
+  const Student student = starting_student(
+      start, tokenizer, options, device, match ? match->projections() : std::vector<TensorSpec>());
+  if (match) FeatureMatch::randomize(student.trained(), options.seed);
   const Architecture& a = student.base->architecture();
-  if (teacher && teacher->architecture().vocab_size != a.vocab_size) {
+  if (teaching.dense && teaching.dense->architecture().vocab_size != a.vocab_size) {
     fail(ErrorKind::usage, "the teacher has {} output tokens, the student {}",
-         teacher->architecture().vocab_size, a.vocab_size);
+         teaching.dense->architecture().vocab_size, a.vocab_size);
+  }
+  if (options.loss == Loss::uld && !teaching.across) {
+    fail_try(ErrorKind::usage, "use forward_kl",
+             "loss uld is for a local teacher with another vocabulary");
+  }
+  if (options.on_policy.share > 0 && !teaching.rollout) {
+    fail_try(
+        ErrorKind::usage, "leave on_policy out, or distil from a local teacher",
+        "on_policy needs a local teacher of the same vocabulary to judge the student's answers");
   }
   check_rows(rows, a, loss_spec(options), "training row");
-  if (!options.dev_rows.empty()) check_rows(options.dev_rows, a, loss_spec(options), "dev row");
-  return Training({student, teacher, tokenizer, rows, options, dev, output}).run(manifest);
+  if (const auto& loss = options.on_policy.teacher_loss; loss && !teaching.label_rows) {
+    LossSpec spec = loss_spec(options);
+    spec.kind = *loss;
+    check_rows(rows, a, spec, "training row (on_policy: teacher_loss)");
+  }
+  if (!options.dev_rows.empty()) check_rows(options.dev_rows, a, {}, "dev row");
+  return Training({student, teaching.dense, match ? &*match : nullptr, teaching.across,
+                   teaching.label_rows, teaching.rollout, tokenizer, rows, options, dev, output})
+      .run(manifest);
 }
 
 }  // namespace
@@ -55,21 +96,62 @@ TrainResult train(const Start& start, const Tokenizer& tokenizer, std::span<cons
                   const std::filesystem::path& output, const Json& manifest) {
   check_options(options);
   const auto device = prepare_torch(options);
-  return run(start, nullptr, tokenizer, rows, options, dev, output, manifest, device);
+  return run(start, {}, tokenizer, rows, options, dev, output, manifest, device);
 }
+
+namespace {
+
+// A dense teacher for the rows, for the on-policy phase (`rollout`), or both.
+TrainResult run_dense(const Start& start, const std::filesystem::path& teacher,
+                      const Rollout* rollout, const Tokenizer& tokenizer,
+                      std::span<const TrainRow> rows, const TrainOptions& options,
+                      const DevMetric& dev, const std::filesystem::path& output,
+                      const Json& manifest) {
+  check_options(options);
+  const auto device = prepare_torch(options);
+  SoftTeacher soft(teacher, tokenizer, options.bf16, device);
+  check_rows(rows, soft.architecture(), {}, "training row (for the teacher)");
+  // Labels that the rows bring are kept.
+  const bool label =
+      std::all_of(rows.begin(), rows.end(), [](const TrainRow& row) { return row.soft.empty(); });
+  // Where its layers are compared too, it runs beside the student.
+  const bool inside = options.hidden.weight > 0 || options.attention.weight > 0;
+  if (label || !rollout) soft.prepare(rows, options.micro_tokens, inside ? 0 : kTeacherBytes);
+  Start from = start;
+  if (from.model.empty()) from.shape.vocab_size = soft.architecture().vocab_size;
+  return run(from, {&soft, nullptr, label || !rollout, rollout}, tokenizer, rows, options, dev,
+             output, manifest, device);
+}
+
+}  // namespace
 
 TrainResult train_from_teacher(const Start& start, const std::filesystem::path& teacher,
                                const Tokenizer& tokenizer, std::span<const TrainRow> rows,
                                const TrainOptions& options, const DevMetric& dev,
                                const std::filesystem::path& output, const Json& manifest) {
+  return run_dense(start, teacher, nullptr, tokenizer, rows, options, dev, output, manifest);
+}
+
+TrainResult train_on_policy(const Start& start, const std::filesystem::path& teacher,
+                            const Rollout& rollout, const Tokenizer& tokenizer,
+                            std::span<const TrainRow> rows, const TrainOptions& options,
+                            const DevMetric& dev, const std::filesystem::path& output,
+                            const Json& manifest) {
+  return run_dense(start, teacher, &rollout, tokenizer, rows, options, dev, output, manifest);
+}
+
+TrainResult train_across_tokenizers(const Start& start, const std::filesystem::path& teacher,
+                                    std::span<const TrainRow> teacher_rows,
+                                    const Tokenizer& tokenizer, std::span<const TrainRow> rows,
+                                    const TrainOptions& options, const DevMetric& dev,
+                                    const std::filesystem::path& output, const Json& manifest) {
   check_options(options);
+  if (options.loss != Loss::uld) {
+    fail_try(ErrorKind::usage, "set loss: uld", "only loss uld serves across tokenizers");
+  }
   const auto device = prepare_torch(options);
-  SoftTeacher soft(teacher, tokenizer, options.bf16, device);
-  check_rows(rows, soft.architecture(), loss_spec(options), "training row (for the teacher)");
-  soft.prepare(rows, options.micro_tokens, kTeacherBytes);
-  Start from = start;
-  if (from.model.empty()) from.shape.vocab_size = soft.architecture().vocab_size;
-  return run(from, &soft, tokenizer, rows, options, dev, output, manifest, device);
+  const CrossTeacher across(teacher, tokenizer, rows, teacher_rows, options.bf16, device);
+  return run(start, {.across = &across}, tokenizer, rows, options, dev, output, manifest, device);
 }
 
 double mean_loss(const std::filesystem::path& model, std::span<const TrainRow> rows, int threads) {

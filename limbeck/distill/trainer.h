@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "limbeck/base/json.h"
@@ -29,9 +31,13 @@ struct TrainRow {
   std::vector<TokenId> tokens;
   std::int64_t first_target = 1;  // >= 1
   std::vector<SoftTarget> soft;   // one for each predicted position, or empty: hard labels only
+  // What a local teacher is asked instead of tokens [0, first_target); empty: the same.
+  std::vector<TokenId> teacher_prompt = {};
 };
 
-enum class Loss : std::uint8_t { forward_kl, reverse_kl, jsd, skew_kl, skew_reverse_kl };
+// uld: sorted probabilities on aligned spans, for a teacher with another vocabulary
+// (train_across_tokenizers).
+enum class Loss : std::uint8_t { forward_kl, reverse_kl, jsd, skew_kl, skew_reverse_kl, uld };
 
 // Low-rank adapters on frozen weights, merged when the model is written.
 struct LoraOptions {
@@ -40,14 +46,42 @@ struct LoraOptions {
   std::vector<std::string> targets;  // q, k, v, o, gate, up, down; empty: all of them
 };
 
+// The last steps on the student's own answers. Needs a local teacher of the same vocabulary.
+struct OnPolicyOptions {
+  double share = 0;              // of the steps; 0: none
+  Loss loss = Loss::reverse_kl;  // on the student's answers, to the teacher's whole distribution
+  double lambda = 0.5;           // of the rows: how many train on the student's answer
+  bool pair = false;  // those train on the teacher's answer as well, in the same step (DistiLLM-2)
+  std::optional<Loss> teacher_loss;  // on the teacher's answers of these steps; absent: as before
+  double replay = 0.5;               // chance that an answer of an earlier round serves again
+  std::int64_t refresh = 16;         // steps a round; 0: one round of answers for all
+  std::int64_t max_tokens = 64;      // of an answer
+  double temperature = 1;            // of its sampling
+  double learning_rate_ratio = 0.5;  // the schedule is multiplied by it
+};
+
 struct TrainOptions {
   // what
   LoraOptions lora;
+  OnPolicyOptions on_policy;
   Loss loss = Loss::forward_kl;  // of the soft part
   double jsd_beta = 0.5, skew_alpha = 0.1;
   double soft_weight =
       0.5;  // in [0, 1]; the rest is cross-entropy. Rows without soft targets: cross-entropy alone
   double temperature = 1.0;  // > 0
+  // Inside the model; both need a local teacher of the same vocabulary. Layers are {student's,
+  // teacher's}, counted from 1.
+  struct Hidden {
+    double weight = 0;    // of the term; 0: none
+    bool cosine = false;  // 1 - cosine instead of the mean squared difference
+    std::vector<std::pair<std::int64_t, std::int64_t>> layers;  // empty: all, evenly spread
+  } hidden;
+  struct Attention {
+    double weight = 0;
+    std::string relations = "v";  // of q, k, v: which of them are related to themselves
+    std::int64_t heads = 0;       // relation heads; 0: the most that suit both
+    std::vector<std::pair<std::int64_t, std::int64_t>> layers;  // empty: the last of both
+  } attention;
   // how long
   double epochs = 3;           // passes over the rows
   std::int64_t max_steps = 0;  // 0: by epochs
@@ -86,6 +120,17 @@ struct TrainOptions {
 // is better.
 using DevMetric = std::function<double(const std::filesystem::path& model_folder)>;
 
+// Answers of the model as it is now (as for DevMetric) to prompts, in its tokens, with the token
+// that ends an answer where the model ended it. The same for the same model, prompts and seed.
+struct RolloutRequest {
+  std::int64_t max_tokens = 64;
+  double temperature = 1;
+  std::uint64_t seed = 0;
+};
+using Rollout = std::function<std::vector<std::vector<TokenId>>(
+    const std::filesystem::path& model_folder, std::span<const std::vector<TokenId>> prompts,
+    const RolloutRequest& request)>;
+
 struct TrainResult {
   std::int64_t steps = 0, tokens = 0, target_tokens = 0;
   double seconds = 0, final_loss = 0;
@@ -122,6 +167,22 @@ TrainResult train_from_teacher(const Start& start, const std::filesystem::path& 
                                const Tokenizer& tokenizer, std::span<const TrainRow> rows,
                                const TrainOptions& options, const DevMetric& dev,
                                const std::filesystem::path& output, const Json& manifest);
+
+// As train (rows with soft labels) or train_from_teacher (rows without), ending in the on-policy
+// phase of `options`.
+TrainResult train_on_policy(const Start& start, const std::filesystem::path& teacher,
+                            const Rollout& rollout, const Tokenizer& tokenizer,
+                            std::span<const TrainRow> rows, const TrainOptions& options,
+                            const DevMetric& dev, const std::filesystem::path& output,
+                            const Json& manifest);
+
+// A local teacher with another vocabulary, by loss uld: `teacher_rows` are the texts of `rows` in
+// its tokens (the same answers behind its own form of the prompt).
+TrainResult train_across_tokenizers(const Start& start, const std::filesystem::path& teacher,
+                                    std::span<const TrainRow> teacher_rows,
+                                    const Tokenizer& tokenizer, std::span<const TrainRow> rows,
+                                    const TrainOptions& options, const DevMetric& dev,
+                                    const std::filesystem::path& output, const Json& manifest);
 
 // Multiplications and additions a second of bfloat16 matrix products here: what training time is
 // estimated from. Takes about a quarter of a second.

@@ -50,7 +50,13 @@ Training::Training(TrainingInputs inputs)
   decoder_.recompute = in_.options.recompute;
   state_.identity = run_identity(in_.options, in_.rows, trained_,
                                  in_.student.adapters ? in_.student.base->value : at::Tensor(),
-                                 in_.teacher ? in_.teacher->weights() : at::Tensor());
+                                 in_.teacher  ? in_.teacher->weights()
+                                 : in_.across ? in_.across->weights()
+                                              : at::Tensor());
+  if (in_.rollout) {
+    on_policy_.emplace(in_.options, in_.rows, plan_,
+                       in_.student.base->architecture().context_length);
+  }
   if (in_.options.ema > 0) state_.average = trained_.value.clone();
 }
 
@@ -58,26 +64,82 @@ const at::Tensor& Training::current() const {
   return state_.average.defined() ? state_.average : trained_.value;
 }
 
-double Training::one_step(const StepPlan& step) {
-  last_ = {};
-  HeadOptions head{.loss = loss_spec(in_.options),
-                   .softcap = decoder_.architecture().logit_softcap,
-                   .scale = 1.0 / static_cast<double>(step.targets)};
-  const auto device = trained_.value.device();
-  for (const auto& micro : step.micro) {
-    auto batch = make_batch(in_.rows, micro, device);
-    if (in_.teacher) in_.teacher->label(micro, batch);
-    const auto hidden = select_rows(decoder_.hidden(batch.tokens), batch.index);
+at::Tensor Training::micro_loss(std::span<const TrainRow> rows, const MicroBatch& micro, bool own,
+                                const HeadOptions& head, LossSums& sums) {
+  auto batch = make_batch(rows, micro, trained_.value.device());
+  LayerOutputs student, teacher;
+  if (in_.teacher && (own || in_.label_rows)) {
+    in_.teacher->label(rows, micro, !own, batch, in_.match, &teacher);
+  }
+  const auto all = in_.match ? in_.match->run(decoder_, batch.tokens, true, student)
+                             : decoder_.hidden(batch.tokens);
+  const auto hidden = select_rows(all, batch.index);
+  if (in_.across) {
+    return cross_head_loss(hidden, decoder_.output(), batch.targets.labels,
+                           in_.across->label(micro), head, sums);
+  }
+  const auto loss = head_loss(hidden, decoder_.output(), batch.targets, head, sums);
+  if (!in_.match) return loss;
+  const auto inside = in_.match->loss(student, teacher, trained_, batch);
+  sums.inside += inside.item<double>();
+  sums.total += inside.item<double>();
+  return loss + inside.to(at::kDouble) * head.scale;
+}
+
+void Training::micro_batches(std::span<const TrainRow> rows, const std::vector<MicroBatch>& micros,
+                             const LossSpec& loss, bool own, std::int64_t targets) {
+  const HeadOptions head{.loss = loss,
+                         .softcap = decoder_.architecture().logit_softcap,
+                         .scale = 1.0 / static_cast<double>(targets)};
+  for (const auto& micro : micros) {
     LossSums sums;
-    const auto loss = head_loss(hidden, decoder_.output(), batch.targets, head, sums);
+    const auto value = micro_loss(rows, micro, own, head, sums);
     last_.add(sums);
     if (!std::isfinite(sums.total)) {
-      diverged(fmt::format("the loss is not finite in step {} (training rows {})", state_.step + 1,
-                           row_names(micro.rows)));
+      diverged(fmt::format("the loss is not finite in step {} ({} rows {})", state_.step + 1,
+                           own ? "the student's" : "training", row_names(micro.rows)));
     }
-    loss.backward();
+    value.backward();
   }
-  return last_.total / static_cast<double>(step.targets);
+}
+
+void Training::one_step(StepPlan& step) {
+  last_ = {};
+  LossSpec loss = loss_spec(in_.options);
+  if (!on_policy_ || !on_policy_->covers(state_.step)) {
+    micro_batches(in_.rows, step.micro, loss, false, step.targets);
+    return;
+  }
+  roll_out();
+  const auto mix = on_policy_->mix(state_.step);
+  step.tokens = mix.tokens;
+  step.targets = mix.targets;
+  const OnPolicyOptions& o = in_.options.on_policy;
+  LossSpec own = loss;
+  own.kind = o.loss;
+  own.soft_weight = 1;  // its own answer is no label
+  if (o.teacher_loss) loss.kind = *o.teacher_loss;
+  micro_batches(in_.rows, mix.teacher, loss, false, mix.targets);
+  micro_batches(mix.student_rows, mix.student, own, true, mix.targets);
+}
+
+// Answers of the student as it is now, where a round begins.
+void Training::roll_out() {
+  const auto wanted = on_policy_->wanted(state_.step);
+  if (wanted.empty()) return;
+  std::vector<std::vector<TokenId>> prompts;
+  for (const auto row : wanted) prompts.push_back(on_policy_->prompt(row));
+  const OnPolicyOptions& o = in_.options.on_policy;
+  const auto folder = temporary_model("rollout");
+  write_model(folder, current(), TensorType::f32, nullptr);
+  auto answers = (*in_.rollout)(
+      folder, prompts,
+      {o.max_tokens, o.temperature, in_.options.seed + static_cast<std::uint64_t>(state_.step)});
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    on_policy_->keep(wanted[i], std::move(answers.at(i)));
+  }
 }
 
 // Weights change fast at first: the average follows them closely then.
@@ -89,19 +151,22 @@ void Training::average() {
   state_.average.lerp_(trained_.value, 1 - decay);
 }
 
-void Training::update(const StepPlan& step) {
+void Training::update(StepPlan step) {
   const TrainOptions& o = in_.options;
   const Schedule schedule{o.schedule, o.learning_rate, o.final_learning_rate_ratio, o.warmup};
   const AdamOptions adam{o.beta1, o.beta2, o.epsilon, o.weight_decay};
   const auto start = Clock::now();
-  state_.last_loss = one_step(step);
+  const bool own = on_policy_ && on_policy_->covers(state_.step);
+  one_step(step);
+  state_.last_loss = last_.total / static_cast<double>(step.targets);
   const double norm = AdamW::gradient_norm(trained_);
   if (!std::isfinite(norm)) {
     diverged(fmt::format("the gradient is not finite in step {} (training rows {})",
                          state_.step + 1, row_names(step.micro.front().rows)));
   }
   const double clip = o.clip_norm > 0 && norm > o.clip_norm ? o.clip_norm / norm : 1.0;
-  const double rate = schedule.at(state_.step, static_cast<std::int64_t>(plan_.size()));
+  const double rate = schedule.at(state_.step, static_cast<std::int64_t>(plan_.size())) *
+                      (own ? o.on_policy.learning_rate_ratio : 1.0);
   optimizer_.step(trained_, adam, rate, clip, state_.step + 1);
   ++state_.step;
   average();
@@ -134,6 +199,7 @@ void Training::write_metrics(const StepPlan& step, double rate, double norm, dou
                {"tokens_per_s", static_cast<double>(step.tokens) / step_s},
                {"seconds", state_.seconds}};
   if (last_.soft_targets > 0) line["soft"] = last_.soft / static_cast<double>(last_.soft_targets);
+  if (in_.match) line["inside"] = last_.inside / n;
   metrics_.add(line);
 }
 

@@ -4,7 +4,9 @@
 #include <memory>
 #include <span>
 
+#include "limbeck/distill/cross_tokenizer.h"
 #include "limbeck/distill/metrics_log.h"
+#include "limbeck/distill/on_policy.h"
 #include "limbeck/distill/optimizer.h"
 #include "limbeck/distill/soft_teacher.h"
 #include "limbeck/distill/student.h"
@@ -21,7 +23,11 @@ void set_threads(int threads);
 // What a run works on; all of it outlives the run.
 struct TrainingInputs {
   Student student;
-  const SoftTeacher* teacher = nullptr;  // null: soft labels of the rows, or none
+  const SoftTeacher* teacher;  // null: soft labels of the rows, or none
+  const FeatureMatch* match;   // null: nothing inside is matched; else teacher is set
+  const CrossTeacher* across;  // null, or the teacher of loss uld
+  bool label_rows;             // does `teacher` label the rows, or the on-policy phase alone?
+  const Rollout* rollout;      // of the on-policy phase; null: there is none
   const Tokenizer& tokenizer;
   std::span<const TrainRow> rows;
   const TrainOptions& options;
@@ -38,12 +44,20 @@ class Training {
 
  private:
   void resume();
-  double one_step(const StepPlan& step);  // the mean loss
-  void update(const StepPlan& step);      // one step and what follows from it
+  // Gradients of one step, and its sums in last_. `step` gets what it really trained on.
+  void one_step(StepPlan& step);
+  // own: the rows are the student's answers, not the training rows.
+  void micro_batches(std::span<const TrainRow> rows, const std::vector<MicroBatch>& micros,
+                     const LossSpec& loss, bool own, std::int64_t targets);
+  at::Tensor micro_loss(std::span<const TrainRow> rows, const MicroBatch& micro, bool own,
+                        const HeadOptions& head, LossSums& sums);
+  void roll_out();
+  void update(StepPlan step);  // one step and what follows from it
   void average();
   void evaluate();  // and keeps the best
   void save();
   void write_metrics(const StepPlan& step, double rate, double norm, double step_s);
+  std::filesystem::path temporary_model(std::string_view purpose) const;  // beside the output
   // `flat`: of what is trained.
   void write_model(const std::filesystem::path& folder, const at::Tensor& flat, TensorType type,
                    const Json& manifest) const;
@@ -60,6 +74,7 @@ class Training {
   TorchDecoder decoder_;
   AdamW optimizer_;
   std::vector<StepPlan> plan_;
+  std::optional<OnPolicy> on_policy_;
   TrainState state_;
   LossSums last_;  // of the step just done
   bool resumed_ = false;

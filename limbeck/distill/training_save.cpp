@@ -39,6 +39,7 @@ void Training::resume() {
   }
   state_ = std::move(*found);
   state_.value = state_.first = state_.second = at::Tensor();
+  if (on_policy_ && !state_.answers.is_null()) on_policy_->restore(state_.answers);
   resumed_ = true;
   say(fmt::format("resuming after step {} of {}", state_.step, plan_.size()));
 }
@@ -55,6 +56,7 @@ void Training::save() {
   state.first = host(optimizer_.first);
   state.second = host(optimizer_.second);
   state.best = host(state_.best);
+  if (on_policy_) state.answers = on_policy_->answers();
   state.average = host(state_.average);
   try {
     save_state(folder, state);
@@ -89,8 +91,7 @@ void Training::diverged(const std::string& what) {
 void Training::evaluate() {
   double metric = 0;
   if (in_.dev) {
-    const auto folder = in_.output.parent_path() /
-                        fmt::format(".{}.dev-{}", in_.output.filename().string(), ::getpid());
+    const auto folder = temporary_model("dev");
     write_model(folder, current(), TensorType::f32, nullptr);
     metric = in_.dev(folder);
     std::error_code ignored;
@@ -126,6 +127,11 @@ void Training::evaluate() {
     say(fmt::format("no gain in {} evaluations: stopping at step {}", in_.options.patience,
                     state_.step));
   }
+}
+
+std::filesystem::path Training::temporary_model(std::string_view purpose) const {
+  return in_.output.parent_path() /
+         fmt::format(".{}.{}-{}", in_.output.filename().string(), purpose, ::getpid());
 }
 
 void Training::write_model(const std::filesystem::path& folder, const at::Tensor& flat,

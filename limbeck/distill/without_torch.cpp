@@ -24,6 +24,19 @@ TrainResult train_from_teacher(const Start&, const std::filesystem::path&, const
   no_torch();
 }
 
+TrainResult train_on_policy(const Start&, const std::filesystem::path&, const Rollout&,
+                            const Tokenizer&, std::span<const TrainRow>, const TrainOptions&,
+                            const DevMetric&, const std::filesystem::path&, const Json&) {
+  no_torch();
+}
+
+TrainResult train_across_tokenizers(const Start&, const std::filesystem::path&,
+                                    std::span<const TrainRow>, const Tokenizer&,
+                                    std::span<const TrainRow>, const TrainOptions&,
+                                    const DevMetric&, const std::filesystem::path&, const Json&) {
+  no_torch();
+}
+
 double mean_loss(const std::filesystem::path&, std::span<const TrainRow>, int) { no_torch(); }
 
 double matmul_flops(int) { no_torch(); }

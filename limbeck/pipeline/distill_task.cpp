@@ -7,6 +7,7 @@
 #include "limbeck/base/sha256.h"
 #include "limbeck/evaluate/evaluate.h"
 #include "limbeck/pipeline/train_rows.h"
+#include "limbeck/pipeline/train_student.h"
 #include "limbeck/teacher/answer_store.h"
 #include "limbeck/text/bpe_trainer.h"
 #include "limbeck/text/chat_prompt.h"
@@ -72,6 +73,16 @@ Tokenizer teacher_tokenizer(const TeacherTraining& training, const Task& task) {
   const TrainedTokenizer trained = train_bpe(texts, options);
   return Tokenizer::from_json(trained.tokenizer_json, trained.tokenizer_config_json,
                               "the tokenizer trained here");
+}
+
+// The control arm: the same training without anything of the teacher but its answers.
+distill::TrainOptions on_texts_alone(distill::TrainOptions options) {
+  const distill::TrainOptions plain;
+  options.on_policy = plain.on_policy;
+  options.hidden = plain.hidden;
+  options.attention = plain.attention;
+  options.loss = plain.loss;
+  return options;
 }
 
 }  // namespace
@@ -193,12 +204,11 @@ Json train_student(const StudentTraining& training, const std::string& teacher, 
   const Tokenizer tokenizer =
       Tokenizer::open(fresh ? std::filesystem::path(teacher) : training.start.model);
   const bool same_vocabulary = tokenizer.hash() == teachers.hash();
-  if (!same_vocabulary)
+  if (!same_vocabulary && training.options.loss != distill::Loss::uld)
     say("distill: the student's vocabulary differs from the teacher's, so it learns from the "
-        "teacher's texts alone");
-  const RowSet set =
-      answer_rows(tokenizer, task, labelled.train, labelled.answers, PromptStyle::bare,
-                  context_of(training.start), same_vocabulary && training.soft_labels);
+        "teacher's texts alone (loss: uld would compare distributions across them)");
+  RowSet set = answer_rows(tokenizer, task, labelled.train, labelled.answers, PromptStyle::bare,
+                           context_of(training.start), same_vocabulary && training.soft_labels);
   warn_of_left_out(set, "distill");
   if (set.rows.empty())
     fail(ErrorKind::usage, "{}: no answer of the teacher is left to train the student on",
@@ -221,8 +231,11 @@ Json train_student(const StudentTraining& training, const std::string& teacher, 
   const auto dev = [&](const std::filesystem::path& folder) {
     return task_score(folder, task, labelled.dev, PromptStyle::bare, pool);
   };
-  Json result = to_json(distill::train(start_of(training.start), tokenizer, set.rows, options, dev,
-                                       output, manifest));
+  const auto start = start_of(training.start);
+  if (!training.soft_labels) options = on_texts_alone(options);
+  Json result = to_json(train_by_options({start, teacher, tokenizer, task, labelled.train,
+                                          labelled.answers, set, options, dev, output},
+                                         manifest, pool));
   result["rows"] = set.rows.size();
   result["soft_rows"] = set.soft;
   return result;

@@ -72,6 +72,7 @@ RowSet answer_rows(const Tokenizer& tokenizer, const Task& task, std::span<const
     if (same_vocabulary) row.soft = soft_targets(answers[i], row);
     set.soft += !row.soft.empty();
     set.rows.push_back(std::move(row));
+    set.example.push_back(i);
   }
   return set;
 }

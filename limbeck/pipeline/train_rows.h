@@ -17,6 +17,7 @@ struct RowSet {
   std::vector<distill::TrainRow> rows;
   std::int64_t too_long = 0, invalid = 0;  // left out: over the context, not of the task's form
   std::int64_t soft = 0;                   // rows with soft labels
+  std::vector<std::size_t> example;        // of each row: which of the examples it was made of
 };
 
 // Gold outputs. Examples without one are passed over.

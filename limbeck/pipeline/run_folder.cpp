@@ -43,6 +43,25 @@ int lock_folder(const std::filesystem::path& folder) {
   return file;
 }
 
+// What a killed process was writing: files and folders under temporary names. The lock is held, so
+// nobody is writing them now.
+void remove_temporaries(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> left;
+  std::error_code error;
+  std::filesystem::recursive_directory_iterator at(folder, error), end;
+  for (; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (!name.starts_with('.')) continue;
+    for (const char* kind : {".tmp-", ".dev-", ".rollout-"}) {
+      if (name.find(kind) == std::string::npos) continue;
+      left.push_back(at->path());
+      at.disable_recursion_pending();
+      break;
+    }
+  }
+  for (const auto& path : left) std::filesystem::remove_all(path, error);
+}
+
 }  // namespace
 
 RunFolder::RunFolder(std::filesystem::path folder) : folder_(std::move(folder)) {
@@ -61,6 +80,7 @@ RunFolder::RunFolder(std::filesystem::path folder) : folder_(std::move(folder)) 
                "{}: not the state of a run this program can resume",
                (folder_ / "status.json").string());
     }
+    remove_temporaries(folder_);  // only of what is a run's folder beyond doubt
   } else {
     status_ = {{"schema", kStatusSchema}, {"state", "running"}, {"stages", Json::object()}};
   }

@@ -55,6 +55,23 @@ TEST_F(RunFolderTest, AKilledStageIsRedone) {
   EXPECT_EQ(again.stage("distill", "key", [] { return Json("done"); }), "done");
 }
 
+TEST_F(RunFolderTest, WhatAKilledProcessWasWritingIsRemoved) {
+  {
+    RunFolder(folder).stage("label", "key", [] { return Json(1); });
+  }
+  const auto models = folder / "models";
+  std::filesystem::create_directories(models / "..student.dev-77.tmp-77-abc");
+  std::filesystem::create_directories(models / ".student.rollout-77");
+  write_file(models / "..student.dev-77.tmp-77-abc" / ".model.safetensors.tmp-77-1", "half");
+  write_file(models / ".notes", "kept");
+  write_file(models / "a.tmp-1", "kept");
+  const RunFolder again(folder);
+  EXPECT_FALSE(std::filesystem::exists(models / "..student.dev-77.tmp-77-abc"));
+  EXPECT_FALSE(std::filesystem::exists(models / ".student.rollout-77"));
+  EXPECT_TRUE(std::filesystem::exists(models / ".notes"));
+  EXPECT_TRUE(std::filesystem::exists(models / "a.tmp-1"));
+}
+
 TEST_F(RunFolderTest, ASecondProcessIsRefused) {
   RunFolder run(folder);
   const pid_t child = ::fork();

@@ -1,29 +1,33 @@
-# limbeck::distill. Its public headers name no torch type except those in the list below, so what
-# stands above it builds the same with and without libtorch; without it without_torch.cpp answers.
+# limbeck::distill, which knows no libtorch, and what trains: limbeck::trainer with libtorch, or
+# limbeck::no_trainer, which says that there is none. A program links one of the two.
+set(torch_free plan.cpp train_config.cpp train_data.cpp train_options.cpp lora_targets.cpp)
+limbeck_module(distill DEPENDS model ONLY ${torch_free})
+limbeck_module(distill NAME no_trainer DEPENDS distill ONLY without_torch.cpp)
+set(trainer no_trainer)
+
 if(LIMBECK_TRAIN)
+  set(trainer trainer)
   find_package(Torch REQUIRED)
   find_package(OpenMP REQUIRED COMPONENTS CXX)  # at::parallel_for is a header; simd loops
   # Behind limbeck_options, so that these win: training needs no bit equality between instruction
   # sets; vector sqrt and selects need no traps.
-  add_library(limbeck_distill_flags INTERFACE IMPORTED)
-  target_compile_options(limbeck_distill_flags INTERFACE -ffp-contract=fast -fno-math-errno -fno-trapping-math)
+  add_library(limbeck_trainer_flags INTERFACE IMPORTED)
+  target_compile_options(limbeck_trainer_flags INTERFACE -ffp-contract=fast -fno-math-errno -fno-trapping-math)
   # A libtorch that brings its own fmt headers puts them before the system's: used without its library then.
   foreach(folder IN LISTS TORCH_INCLUDE_DIRS)
     if(EXISTS ${folder}/fmt/format.h)
-      target_compile_definitions(limbeck_distill_flags INTERFACE FMT_HEADER_ONLY)
+      target_compile_definitions(limbeck_trainer_flags INTERFACE FMT_HEADER_ONLY)
     endif()
   endforeach()
   # Before torch: wheels' libtorch.so exports an unusable std::filesystem of its own.
-  set(libraries stdc++ torch OpenMP::OpenMP_CXX limbeck_distill_flags)
-  limbeck_module(distill ONE_PROCESS DEPENDS model EXCLUDE without_torch.cpp LINK_PRIVATE ${libraries})
+  set(libraries stdc++ torch OpenMP::OpenMP_CXX limbeck_trainer_flags)
+  limbeck_module(distill NAME trainer ONE_PROCESS DEPENDS distill EXCLUDE without_torch.cpp ${torch_free}
+                 LINK_PRIVATE ${libraries})
   # Torch's headers cost 17 s and 1 GB a file; precompiled, 3 s.
-  target_precompile_headers(limbeck_distill PRIVATE <torch/torch.h>)
+  target_precompile_headers(limbeck_trainer PRIVATE <torch/torch.h>)
   if(TARGET distill_test)
     target_link_libraries(distill_test PRIVATE ${libraries})
-    target_precompile_headers(distill_test REUSE_FROM limbeck_distill)
+    target_precompile_headers(distill_test REUSE_FROM limbeck_trainer)
   endif()
-  target_link_libraries(limbeck_distill INTERFACE $<LINK_ONLY:stdc++> $<LINK_ONLY:torch> $<LINK_ONLY:OpenMP::OpenMP_CXX>)
-else()
-  limbeck_module(distill DEPENDS model ONLY without_torch.cpp plan.cpp train_config.cpp train_data.cpp train_options.cpp
-                 lora_targets.cpp)
+  target_link_libraries(limbeck_trainer INTERFACE $<LINK_ONLY:stdc++> $<LINK_ONLY:torch> $<LINK_ONLY:OpenMP::OpenMP_CXX>)
 endif()

@@ -10,13 +10,14 @@ function(_limbeck_sources folder out_library out_tests out_headers)
   set(${out_headers} ${headers} PARENT_SCOPE)
 endfunction()
 
-# limbeck_module(<folder> [ONE_PROCESS] [DEPENDS modules...] [LINK targets...] [LINK_PRIVATE targets...]
-#                [ONLY sources...] [EXCLUDE sources...])
+# limbeck_module(<folder> [NAME name] [ONE_PROCESS] [DEPENDS modules...] [LINK targets...] [LINK_PRIVATE targets...]
+#                [TEST_LINK targets...] [ONLY sources...] [EXCLUDE sources...])
 # limbeck/<folder>/ becomes the static library limbeck::<folder> and the test program <folder>_test.
+# NAME: a further library of the folder, without headers of its own.
 # ONE_PROCESS: run its tests in one go, for a module whose libraries take seconds to load.
 # ONLY builds nothing but these files of the folder (and no tests); EXCLUDE leaves these out.
 function(limbeck_module folder)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "ONE_PROCESS" "" "DEPENDS;LINK;LINK_PRIVATE;ONLY;EXCLUDE")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ONE_PROCESS" "NAME" "DEPENDS;LINK;LINK_PRIVATE;TEST_LINK;ONLY;EXCLUDE")
   _limbeck_sources(${folder} sources tests headers)
   list(TRANSFORM arg_DEPENDS PREPEND limbeck_)
   list(TRANSFORM arg_ONLY PREPEND ${PROJECT_SOURCE_DIR}/limbeck/${folder}/)
@@ -31,18 +32,23 @@ function(limbeck_module folder)
     set(sources ${PROJECT_BINARY_DIR}/${folder}_headers.cpp)
   endif()
 
-  add_library(limbeck_${folder} STATIC ${sources})
-  add_library(limbeck::${folder} ALIAS limbeck_${folder})
-  set_target_properties(limbeck_${folder} PROPERTIES EXPORT_NAME ${folder} LINKER_LANGUAGE CXX)
-  target_sources(limbeck_${folder} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
-  target_link_libraries(limbeck_${folder} PUBLIC limbeck_options ${arg_DEPENDS} ${arg_LINK}
+  set(name ${folder})
+  if(arg_NAME)
+    set(name ${arg_NAME})
+    set(headers)
+  endif()
+  add_library(limbeck_${name} STATIC ${sources})
+  add_library(limbeck::${name} ALIAS limbeck_${name})
+  set_target_properties(limbeck_${name} PROPERTIES EXPORT_NAME ${name} LINKER_LANGUAGE CXX)
+  target_sources(limbeck_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
+  target_link_libraries(limbeck_${name} PUBLIC limbeck_options ${arg_DEPENDS} ${arg_LINK}
                                       PRIVATE ${arg_LINK_PRIVATE})
-  set_property(GLOBAL APPEND PROPERTY LIMBECK_MODULES limbeck_${folder})
+  set_property(GLOBAL APPEND PROPERTY LIMBECK_MODULES limbeck_${name})
 
   if(LIMBECK_DEVELOPER AND tests)
     include(GoogleTest)
     add_executable(${folder}_test ${tests})
-    target_link_libraries(${folder}_test PRIVATE limbeck_${folder} GTest::gtest_main)
+    target_link_libraries(${folder}_test PRIVATE limbeck_${name} ${arg_TEST_LINK} GTest::gtest_main)
     target_compile_definitions(${folder}_test PRIVATE LIMBECK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     if(arg_ONE_PROCESS)
       add_test(NAME ${folder} COMMAND ${folder}_test)
@@ -54,12 +60,17 @@ function(limbeck_module folder)
   endif()
 endfunction()
 
-# limbeck_program(<name> <folder> DEPENDS modules... [LINK targets...]): the installed executable of limbeck/<folder>/.
+# limbeck_program(<name> <folder> COMPONENT package DESTINATION folder DEPENDS modules... [LINK targets...])
+# An installed executable of limbeck/<folder>/; the folder's files are compiled once for all its programs.
 function(limbeck_program name folder)
-  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "DEPENDS;LINK")
-  _limbeck_sources(${folder} sources tests headers)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "COMPONENT;DESTINATION" "DEPENDS;LINK")
   list(TRANSFORM arg_DEPENDS PREPEND limbeck_)
-  add_executable(${name} ${sources})
+  if(NOT TARGET limbeck_${folder})
+    _limbeck_sources(${folder} sources tests headers)
+    add_library(limbeck_${folder} OBJECT ${sources})
+    target_link_libraries(limbeck_${folder} PRIVATE ${arg_DEPENDS} ${arg_LINK})
+  endif()
+  add_executable(${name} $<TARGET_OBJECTS:limbeck_${folder}>)
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} ${arg_LINK})
-  install(TARGETS ${name} COMPONENT runtime)
+  install(TARGETS ${name} DESTINATION ${arg_DESTINATION} COMPONENT ${arg_COMPONENT})
 endfunction()

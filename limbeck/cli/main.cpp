@@ -15,7 +15,7 @@
 #include "limbeck/base/version.h"
 #include "limbeck/cli/arguments.h"
 #include "limbeck/cli/commands.h"
-#include "limbeck/cli/patient_threads.h"
+#include "limbeck/cli/trainer_program.h"
 
 namespace limbeck::cli {
 namespace {
@@ -57,7 +57,7 @@ int run(int argc, char** argv) {
   if (name == "--version") return print(fmt::format("limbeck {}\n", version())), 0;
   const auto found = std::ranges::find(commands(), name, &Command::name);
   if (found == commands().end()) refuse_command(name);
-  if (found->trains) wait_patiently(argv);
+  if (found->trains) continue_as_trainer(argv);
   install_interrupt_handler();
   const int code = found->run(argc - 1, argv + 1);
   check_mapped_files();

@@ -1,4 +1,4 @@
-// The trainer of a build without libtorch: every function says so.
+// The trainer of a program without libtorch: every function says so.
 #include "limbeck/base/error.h"
 #include "limbeck/distill/prune.h"
 #include "limbeck/distill/trainer.h"
@@ -7,8 +7,8 @@ namespace limbeck::distill {
 namespace {
 
 [[noreturn]] void no_torch() {
-  fail_try(ErrorKind::unsupported, "use a build with LIMBECK_TRAIN=ON",
-           "this build of limbeck has no trainer");
+  fail_try(ErrorKind::unsupported, "install limbeck-train, or build with LIMBECK_TRAIN=ON",
+           "there is no trainer here: limbeck-train was not found");
 }
 
 }  // namespace

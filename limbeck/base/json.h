@@ -6,15 +6,17 @@
 #include <string>
 #include <string_view>
 
+#include "limbeck/base/limits.h"
+
 namespace limbeck {
 
 using Json = nlohmann::ordered_json;
 
 struct JsonLimits {
-  std::size_t bytes = 8u << 20;  // of the text
-  std::size_t depth = 64;        // of nested arrays and objects
-  bool duplicate_keys = false;   // allowed? then the last one counts
-  std::size_t first_line = 1;    // of the text, in errors: its place in a larger file
+  std::size_t bytes = limits().json_bytes;  // of the text
+  std::size_t depth = limits().json_depth;  // of nested arrays and objects
+  bool duplicate_keys = false;              // allowed? then the last one counts
+  std::size_t first_line = 1;               // of the text, in errors: its place in a larger file
 };
 
 // Throws Error{format} naming `origin`, line and column on bad JSON, a limit exceeded, a duplicate

@@ -19,12 +19,11 @@
 
 #include "limbeck/base/atomic_file.h"
 #include "limbeck/base/error.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/base/utf8.h"
 
 namespace limbeck {
 namespace {
-
-constexpr std::size_t kMaxBytes = 1u << 20, kMaxDepth = 64;
 
 [[noreturn]] void refuse(std::string_view origin, int line, std::string_view what) {
   const auto where = fmt::format("{}:{}", origin, line);
@@ -165,8 +164,8 @@ class TreeBuilder : public YAML::EventHandler {
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Json container) {
     check(mark, tag, anchor);
     if (expects_key()) refuse_at(mark, "a key must be text");
-    if (levels_.size() >= kMaxDepth) {
-      refuse_at(mark, fmt::format("nested deeper than {} levels", kMaxDepth));
+    if (levels_.size() >= limits().yaml_depth) {
+      refuse_at(mark, fmt::format("nested deeper than {} levels", limits().yaml_depth));
     }
     levels_.push_back({place(std::move(container)), false, {}, {}});
   }
@@ -177,8 +176,9 @@ class TreeBuilder : public YAML::EventHandler {
 };
 
 void check_text(std::string_view text, std::string_view origin) {
-  if (text.size() > kMaxBytes) {
-    fail(ErrorKind::usage, "{}: {} bytes of YAML, the limit is {}", origin, text.size(), kMaxBytes);
+  if (text.size() > limits().yaml_bytes) {
+    fail(ErrorKind::usage, "{}: {} bytes of YAML, the limit is {}", origin, text.size(),
+         limits().yaml_bytes);
   }
   int line = 1;
   for (std::size_t i = 0; i < text.size();) {
@@ -245,7 +245,7 @@ Json parse_yaml(std::string_view text, std::string_view origin) {
 }
 
 Json read_yaml_file(const std::string& path) {
-  return parse_yaml(read_file(path, kMaxBytes), path);
+  return parse_yaml(read_file(path, limits().yaml_bytes), path);
 }
 
 std::string to_yaml(const Json& json) {

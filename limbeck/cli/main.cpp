@@ -10,6 +10,7 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/fields.h"
 #include "limbeck/base/interrupt.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/base/mapped_file.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/base/version.h"
@@ -28,7 +29,8 @@ std::string help() {
     text += fmt::format("  {:<12} {}\n", command.name, command.summary);
   }
   return text +
-         "\nlimbeck <command> --help says more; limbeck --version names this build.\n"
+         "\nlimbeck <command> --help says more; limbeck --version names this build;\n"
+         "limbeck help limits lists what is believed of foreign input.\n"
          "Exit codes: 0 done, 1 internal, 2 usage, 3 bad file, 4 quality gate, 5 disk or memory,\n"
          "6 teacher or network, 7 interrupted and resumable, 130 Ctrl-C.\n";
 }
@@ -42,12 +44,42 @@ std::string help() {
            "there is no command '{}'", name);
 }
 
+// --limit NAME=VALUE is of every command: taken out of the arguments, wherever it stands.
+int take_limits(int argc, char** argv) {
+  int kept = 0;
+  for (int i = 0; i < argc; ++i) {
+    if (std::string_view(argv[i]) != "--limit") {
+      argv[kept++] = argv[i];
+      continue;
+    }
+    if (++i == argc) {
+      fail_try(ErrorKind::usage, "limbeck help limits", "--limit needs NAME=VALUE");
+    }
+    set_limit(argv[i]);
+  }
+  argv[kept] = nullptr;
+  return kept;
+}
+
+std::string limits_help() {
+  std::string text =
+      "Bounds on what files, texts and answers may hold: limbeck --limit NAME=VALUE <command> "
+      "...\n\n";
+  for (const LimitInfo& limit : limit_table()) {
+    text += fmt::format("  {:<26} {:>11}  {}\n", limit.name, limits().*limit.value, limit.meaning);
+  }
+  return text;
+}
+
 int run(int argc, char** argv) {
   if (argc < 2) {
     std::fputs(help().c_str(), stderr);
     return exit_code(ErrorKind::usage);
   }
   const std::string_view name = argv[1];
+  if (name == "help" && argc > 2 && argv[2] == std::string_view("limits")) {
+    return print(limits_help()), 0;
+  }
   if (name == "help" && argc > 2) {  // limbeck help run: as limbeck run --help
     std::string command = argv[2], flag = "--help";
     char* arguments[] = {argv[0], command.data(), flag.data(), nullptr};
@@ -99,7 +131,7 @@ int main(int argc, char** argv) {
   const bool json = std::any_of(argv, argv + argc,
                                 [](std::string_view argument) { return argument == "--json"; });
   try {
-    return cli::run(argc, argv);
+    return cli::run(cli::take_limits(argc, argv), argv);
   } catch (const Error& error) {
     return cli::report(error, json);
   } catch (const std::bad_alloc&) {

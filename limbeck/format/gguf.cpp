@@ -8,6 +8,7 @@
 
 #include "limbeck/base/byte_reader.h"
 #include "limbeck/base/error.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/base/utf8.h"
 #include "limbeck/format/gguf_types.h"
@@ -15,9 +16,7 @@
 namespace limbeck {
 namespace {
 
-constexpr std::uint64_t kMaxKeys = 65'536, kMaxTensors = 262'144, kMaxKeyBytes = 256,
-                        kMaxStringBytes = 16u << 20, kMaxElements = 16u << 20,
-                        kMaxMetadataBytes = 512u << 20, kMaxNameBytes = 63, kMaxDimensions = 4;
+constexpr std::uint64_t kMaxNameBytes = 63, kMaxDimensions = 4;  // the format's
 
 std::string_view checked_name(std::string_view name, std::string_view what, const ByteReader& in) {
   if (name.empty() || !is_utf8(name) || name.find('\0') != name.npos) {
@@ -30,7 +29,7 @@ std::string_view checked_name(std::string_view name, std::string_view what, cons
 template <typename T>
 T read_scalar(ByteReader& in, std::string_view key) {
   if constexpr (std::is_same_v<T, std::string>) {
-    return T(in.string(kMaxStringBytes, key));
+    return T(in.string(limits().gguf_string_bytes, key));
   } else if constexpr (std::is_same_v<T, bool>) {
     const auto byte = in.number<std::uint8_t>(key);
     if (byte > 1) fail(ErrorKind::format, "{}: '{}' holds a boolean of {}", in.origin(), key, byte);
@@ -43,7 +42,7 @@ T read_scalar(ByteReader& in, std::string_view key) {
 template <typename T>
 GgufValue read_array(ByteReader& in, std::string_view key, std::uint64_t n) {
   constexpr std::uint64_t kSmallest = std::is_same_v<T, std::string> ? 8 : sizeof(T);
-  if (n > kMaxElements || n > in.left() / kSmallest) {
+  if (n > limits().gguf_array_elements || n > in.left() / kSmallest) {
     fail(ErrorKind::format, "{}: '{}' claims {} elements, with {} bytes left", in.origin(), key, n,
          in.left());
   }
@@ -186,19 +185,21 @@ GgufReader GgufReader::parse(std::span<const std::byte> bytes, std::string_view 
   out.version_ = read_version(in);
   // The smallest tensor info: an empty name, no dimensions, type, offset. The smallest pair: key
   // length, type, one byte.
-  const auto n_tensors = read_count(in, "tensors", kMaxTensors, 8 + 4 + 4 + 8);
-  const auto n_keys = read_count(in, "metadata keys", kMaxKeys, 8 + 4 + 1);
+  const auto n_tensors = read_count(in, "tensors", limits().gguf_tensors, 8 + 4 + 4 + 8);
+  const auto n_keys = read_count(in, "metadata keys", limits().gguf_keys, 8 + 4 + 1);
 
   out.metadata_.reserve(static_cast<std::size_t>(n_keys));
   for (std::uint64_t i = 0; i < n_keys; ++i) {
-    std::string key(checked_name(in.string(kMaxKeyBytes, "metadata key"), "metadata key", in));
+    std::string key(
+        checked_name(in.string(limits().gguf_key_bytes, "metadata key"), "metadata key", in));
     if (!out.keys_.emplace(key, out.metadata_.size()).second) {
       fail(ErrorKind::format, "{}: metadata key '{}' is there twice", origin, safe_tty(key));
     }
     GgufValue value = read_value(in, safe_tty(key));
     out.metadata_.emplace_back(std::move(key), std::move(value));
-    if (in.offset() > kMaxMetadataBytes) {
-      fail(ErrorKind::format, "{}: over {} bytes of metadata", origin, kMaxMetadataBytes);
+    if (in.offset() > limits().gguf_metadata_bytes) {
+      fail_try(ErrorKind::format, raise_limit(&Limits::gguf_metadata_bytes),
+               "{}: over {} bytes of metadata", origin, limits().gguf_metadata_bytes);
     }
   }
   out.alignment_ = read_alignment(out.value("general.alignment"), origin);

@@ -8,14 +8,13 @@
 
 #include "limbeck/base/atomic_file.h"
 #include "limbeck/base/error.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/base/mapped_file.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/base/utf8.h"
 
 namespace limbeck {
 namespace {
-
-constexpr std::size_t kMaxLineBytes = 16u << 20, kMaxColumns = 4096, kMaxJsonBytes = 256u << 20;
 
 [[noreturn]] void refuse(std::string_view origin, std::size_t line, std::string_view what) {
   const auto where = fmt::format("{}:{}", origin, line);
@@ -46,7 +45,9 @@ class DelimitedReader {
     line = line_;
     fields.clear();
     do {
-      if (fields.size() == kMaxColumns) refuse(origin_, line, "more than 4096 fields");
+      if (fields.size() == limits().rows_columns) {
+        refuse(origin_, line, fmt::format("more than {} fields", limits().rows_columns));
+      }
       fields.push_back(field());
       if (!is_utf8(fields.back())) refuse(origin_, line, "a field is not UTF-8");
     } while (skip_separator());
@@ -82,7 +83,9 @@ class DelimitedReader {
   }
 
   void check_size(std::size_t bytes, std::size_t line) const {
-    if (bytes > kMaxLineBytes) refuse(origin_, line, "a field is over 16 MiB");
+    if (bytes > limits().rows_line_bytes) {
+      refuse(origin_, line, fmt::format("a field is over {} bytes", limits().rows_line_bytes));
+    }
   }
 
   bool skip_separator() {
@@ -126,8 +129,11 @@ std::vector<Row> parse_jsonl(std::string_view text, std::string_view origin) {
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.find_first_not_of(" \t\r") == line.npos) continue;
-    if (line.size() > kMaxLineBytes) refuse(origin, number, "the line is over 16 MiB");
-    Json value = parse_json(line, origin, {.bytes = kMaxLineBytes, .first_line = number});
+    if (line.size() > limits().rows_line_bytes) {
+      refuse(origin, number, fmt::format("the line is over {} bytes", limits().rows_line_bytes));
+    }
+    Json value =
+        parse_json(line, origin, {.bytes = limits().rows_line_bytes, .first_line = number});
     if (!value.is_object()) refuse(origin, number, "an object {...} is needed on each line");
     rows.push_back({std::move(value), number});
   }
@@ -175,7 +181,7 @@ std::vector<Row> read_rows(const std::filesystem::path& path) {
     fail_try(ErrorKind::usage, "use .jsonl, .ndjson, .csv, .tsv or .json",
              "{}: the extension does not say how to read it", path.string());
   }
-  Json json = read_json_file(path.string(), {.bytes = kMaxJsonBytes});
+  Json json = read_json_file(path.string(), {.bytes = limits().rows_json_bytes});
   const auto is_object = [](const Json& item) { return item.is_object(); };
   if (!json.is_array() || !std::ranges::all_of(json, is_object)) {
     fail(ErrorKind::format, "{}: a list of objects [{{...}}, ...] is needed", path.string());

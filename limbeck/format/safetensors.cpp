@@ -7,14 +7,13 @@
 #include "limbeck/base/byte_reader.h"
 #include "limbeck/base/error.h"
 #include "limbeck/base/json.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/base/utf8.h"
 #include "limbeck/format/safetensors_header.h"
 
 namespace limbeck {
 namespace {
-
-constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the reference's limit
 
 // The entries in byte order; checks that they tile the data section: no hole, no overlap.
 void check_extents(SafetensorsHeader& header, std::uint64_t data_bytes, std::string_view origin) {
@@ -75,9 +74,9 @@ std::string make_header(std::span<const TensorSource> tensors,
   }
   std::string text = Json(std::move(header)).dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
-  if (text.size() > kMaxHeaderBytes) {
+  if (text.size() > limits().safetensors_header_bytes) {
     fail(ErrorKind::usage, "{}: a header of {} bytes is over the format's limit of {}", path,
-         text.size(), kMaxHeaderBytes);
+         text.size(), limits().safetensors_header_bytes);
   }
   return text;
 }
@@ -94,7 +93,7 @@ SafetensorsReader SafetensorsReader::open(const std::filesystem::path& path) {
 SafetensorsReader SafetensorsReader::parse(std::span<const std::byte> bytes,
                                            std::string_view origin) {
   ByteReader in(bytes, origin);
-  const std::string_view text = in.string(kMaxHeaderBytes, "header");
+  const std::string_view text = in.string(limits().safetensors_header_bytes, "header");
   if (!text.starts_with('{')) {
     fail(ErrorKind::format, "{}: the header does not start with '{{'", origin);
   }

@@ -6,6 +6,7 @@
 #include "limbeck/base/atomic_file.h"
 #include "limbeck/base/error.h"
 #include "limbeck/base/json.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/format/safetensors.h"
 #include "limbeck/format/shard_index.h"
@@ -14,7 +15,7 @@ namespace limbeck {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kMaxIndexBytes = 64u << 20, kMaxShards = 10'000, kMaxNameBytes = 255;
+constexpr std::size_t kMaxNameBytes = 255;
 
 bool is_bare_name(std::string_view name) {
   return !name.empty() && name.size() <= kMaxNameBytes && name[0] != '.' &&
@@ -55,7 +56,7 @@ void refuse_foreign_link(const fs::path& folder, const fs::path& file) {
 }  // namespace
 
 ShardIndex parse_shard_index(std::string_view text, std::string_view origin) {
-  const Json json = parse_json(text, origin, {.bytes = kMaxIndexBytes, .depth = 16});
+  const Json json = parse_json(text, origin, {.bytes = limits().index_bytes, .depth = 16});
   const auto map = json.find("weight_map");
   if (!json.is_object() || map == json.end() || !map->is_object()) {
     fail(ErrorKind::format, "{}: 'weight_map' must be an object", origin);
@@ -69,8 +70,9 @@ ShardIndex parse_shard_index(std::string_view text, std::string_view origin) {
     }
     shards.insert(item.value().get<std::string>());
     index.shard_of.emplace(item.key(), item.value().get<std::string>());
-    if (shards.size() > kMaxShards) {
-      fail(ErrorKind::format, "{}: more than {} shards", origin, kMaxShards);
+    if (shards.size() > limits().index_shards) {
+      fail_try(ErrorKind::format, raise_limit(&Limits::index_shards), "{}: more than {} shards",
+               origin, limits().index_shards);
     }
   }
   index.shards.assign(shards.begin(), shards.end());
@@ -90,7 +92,7 @@ SafetensorsFolder SafetensorsFolder::open(const fs::path& folder) {
     out.files_.push_back(SafetensorsReader::open(single));
   } else if (fs::exists(index_path)) {
     refuse_foreign_link(folder, index_path);
-    index = parse_shard_index(read_file(index_path, kMaxIndexBytes), index_path.string());
+    index = parse_shard_index(read_file(index_path, limits().index_bytes), index_path.string());
     for (const std::string& shard : index.shards) {
       refuse_foreign_link(folder, folder / shard);
       out.files_.push_back(SafetensorsReader::open(folder / shard));

@@ -6,12 +6,13 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/json.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/base/terminal.h"
 
 namespace limbeck {
 namespace {
 
-constexpr std::size_t kMaxTensors = 1'000'000, kMaxRank = 8;
+constexpr std::size_t kMaxRank = 8;
 
 // https://github.com/huggingface/safetensors/blob/main/safetensors/src/tensor.rs, enum Dtype
 constexpr std::string_view kOtherTypes[] = {"F4",      "F6_E2M3", "F6_E3M2",     "F8_E4M3",
@@ -150,7 +151,9 @@ class Handler {
   }
 
   void start_tensor() {
-    if (header_.entries.size() == kMaxTensors) refuse("is one more than {}", kMaxTensors);
+    if (header_.entries.size() == limits().safetensors_tensors) {
+      refuse("is one more than {}", limits().safetensors_tensors);
+    }
     if (!header_.index.emplace(name_, header_.entries.size()).second) refuse("is there twice");
     header_.entries.emplace_back().name = name_;
     n_offsets_ = seen_ = 0;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "limbeck/base/limits.h"
 #include "limbeck/teacher/teacher.h"
 
 namespace limbeck {
@@ -22,7 +23,8 @@ struct EndpointOptions {
   double first_wait_s = 0.5;           // back-off before the second try at most, doubling each time
   double longest_wait_s = 60;          // of a back-off
   double longest_retry_after_s = 120;  // a server that asks for more is given up
-  double timeout_s = 60;               // of one try, from connect to last byte
+  double timeout_s =
+      static_cast<double>(limits().reply_seconds);  // of one try, from connect to last byte
   std::size_t reply_bytes = 2u << 20;
   int failures_in_a_row = 20;     // over all requests: then the endpoint is given up
   std::int64_t max_requests = 0;  // tries are counted; 0: no limit

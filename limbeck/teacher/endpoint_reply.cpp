@@ -5,13 +5,14 @@
 #include <map>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/task/tool_call.h"
 
 namespace limbeck {
 namespace {
 
-constexpr std::size_t kMostCalls = 64, kMostTokens = 1u << 16, kMostAlternatives = 64;
+constexpr std::size_t kMostTokens = 1u << 16, kMostAlternatives = 64;
 
 [[noreturn]] void refuse(std::string_view what) {
   fail(ErrorKind::network, "the reply is no chat completion: {}", what);
@@ -34,7 +35,9 @@ std::string without_controls(std::string_view text) {
 }
 
 std::string calls_text(const Json& calls) {
-  if (calls.size() > kMostCalls) refuse("more than 64 tool calls");
+  if (calls.size() > limits().reply_tool_calls) {
+    refuse(fmt::format("more than {} tool calls", limits().reply_tool_calls));
+  }
   Json list = Json::array();
   try {
     for (Json& call : normal_calls(calls, "reply")) list.push_back(std::move(call));

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "limbeck/base/limits.h"
+
 namespace limbeck {
 
 struct HttpReply {
@@ -17,8 +19,8 @@ struct HttpReply {
 };
 
 struct HttpLimits {
-  double timeout_s = 60;
-  std::size_t reply_bytes = 2u << 20;
+  double timeout_s = static_cast<double>(limits().reply_seconds);
+  std::size_t reply_bytes = limits().reply_bytes;
 };
 
 // Redirects are not followed, compressed replies not asked for, certificates checked. `cancelled`

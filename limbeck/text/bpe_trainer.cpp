@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/base/utf8.h"
 #include "limbeck/text/byte_level.h"
 #include "limbeck/text/pre_tokenizer.h"
@@ -203,9 +204,10 @@ void check(const BpeTrainOptions& options) {
     }
   }
   const int least = 257 + static_cast<int>(specials.size());
-  if (options.vocab_size < least || options.vocab_size > static_cast<int>(kMaxPieces)) {
+  if (options.vocab_size < least ||
+      options.vocab_size > static_cast<int>(limits().tokenizer_pieces)) {
     fail(ErrorKind::usage, "vocab_size {} is outside [{}, {}] (256 bytes, {} special tokens)",
-         options.vocab_size, least, kMaxPieces, specials.size());
+         options.vocab_size, least, limits().tokenizer_pieces, specials.size());
   }
   for (const std::string* name : {&options.eos, &options.pad, &options.bos}) {
     if (!name->empty() && !unique.contains(*name)) {

@@ -9,15 +9,20 @@
 #include <vector>
 
 #include "limbeck/base/json.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/text/tokenizer.h"
 
 namespace limbeck {
 
 struct TemplateLimits {
-  std::size_t source_bytes = 256u << 10, nodes = 200'000, parse_depth = 128, call_depth = 64;
-  std::size_t steps = 2'000'000, output_bytes = 4u << 20, range = 100'000;
-  std::size_t heap_bytes = 40u << 20;  // as counted; the allocator's share keeps it below 64 MiB
-  double seconds = 0.2;                // of the thread's processor time; bombs end within 250 ms
+  std::size_t source_bytes = limits().template_source_bytes, nodes = limits().template_nodes;
+  std::size_t parse_depth = limits().template_parse_depth;
+  std::size_t call_depth = limits().template_call_depth, steps = limits().template_steps;
+  std::size_t output_bytes = limits().template_output_bytes, range = limits().template_range;
+  // As counted; the allocator's share keeps it below 64 MiB.
+  std::size_t heap_bytes = limits().template_heap_bytes;
+  // Of the thread's processor time; bombs end within 250 ms.
+  double seconds = static_cast<double>(limits().template_milliseconds) / 1000;
 };
 
 class ChatTemplate {

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/base/utf8.h"
 #include "limbeck/text/base64.h"
 #include "limbeck/text/decoder.h"
@@ -61,17 +62,17 @@ class GgufVocabularyReader {
 
   void read_tokens() {
     const auto& tokens = array<std::string>("tokenizer.ggml.tokens");
-    if (tokens.empty() || tokens.size() > kMaxPieces) {
+    if (tokens.empty() || tokens.size() > limits().tokenizer_pieces) {
       fail(ErrorKind::format, "{}: {} tokens; 1 to {} are allowed", file_.origin(), tokens.size(),
-           kMaxPieces);
+           limits().tokenizer_pieces);
     }
     model_.pieces.resize(tokens.size());
     ids_.reserve(tokens.size());
     for (std::size_t id = 0; id < tokens.size(); ++id) {
       const std::string& piece = tokens[id];
-      if (piece.size() > kMaxPieceBytes || !is_utf8(piece)) {
+      if (piece.size() > limits().tokenizer_piece_bytes || !is_utf8(piece)) {
         fail(ErrorKind::format, "{}: token {} is {}", file_.origin(), id,
-             piece.size() > kMaxPieceBytes ? "too long" : "not UTF-8");
+             piece.size() > limits().tokenizer_piece_bytes ? "too long" : "not UTF-8");
       }
       if (piece.empty()) continue;
       if (!ids_.emplace(piece, static_cast<TokenId>(id)).second) {
@@ -149,9 +150,9 @@ class GgufVocabularyReader {
 
   void read_merges() {
     const auto& merges = array<std::string>("tokenizer.ggml.merges");
-    if (merges.size() > kMaxMerges) {
+    if (merges.size() > limits().tokenizer_merges) {
       fail(ErrorKind::format, "{}: {} merges; the limit is {}", file_.origin(), merges.size(),
-           kMaxMerges);
+           limits().tokenizer_merges);
     }
     for (const std::string& merge : merges) {
       const auto blank = merge.find(' ', 1);
@@ -265,9 +266,9 @@ class GgufVocabularyReader {
           !is_text(static_cast<std::size_t>(right->second))) {
         continue;
       }
-      if (model_.merges.size() == kMaxMerges) {
+      if (model_.merges.size() == limits().tokenizer_merges) {
         fail(ErrorKind::format, "{}: the pieces can be cut in more than {} ways", file_.origin(),
-             kMaxMerges);
+             limits().tokenizer_merges);
       }
       model_.merges.push_back({left->second, right->second, static_cast<TokenId>(id), rank});
     }

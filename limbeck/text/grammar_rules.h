@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/text/cpu_time.h"
 #include "limbeck/text/grammar.h"
 
@@ -22,11 +23,12 @@ using NodeId = std::uint32_t;
 using RuleId = std::uint32_t;
 
 struct GrammarLimits {
-  std::size_t source_bytes = 256u << 10, depth = 64;  // of a schema
-  std::size_t expansions = 10'000;                    // $ref followed and allOf merged
-  std::size_t nodes = 200'000, moves = 2'000'000;
-  std::size_t choices = 10'000;  // of one enum
-  double seconds = 0.45;         // of the thread's processor time, to end within 500 ms
+  std::size_t source_bytes = limits().schema_source_bytes, depth = limits().schema_depth;
+  std::size_t expansions = limits().schema_expansions;  // $ref followed and allOf merged
+  std::size_t nodes = limits().schema_nodes, moves = limits().schema_moves;
+  std::size_t choices = limits().schema_choices;  // of one enum
+  // Of the thread's processor time, to end within 500 ms.
+  double seconds = static_cast<double>(limits().schema_milliseconds) / 1000;
 };
 
 struct Grammar::Rules {

@@ -6,13 +6,12 @@
 #include <array>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/base/utf8.h"
 
 namespace limbeck {
 namespace {
 
-constexpr std::size_t kMaxPatternBytes = 8u << 10;
-constexpr std::uint32_t kMatchLimit = 1'000'000, kDepthLimit = 10'000;
 constexpr std::uint32_t kHeapLimitKib = 64u << 10;
 
 std::string message_of(int code) {
@@ -42,9 +41,9 @@ struct Regex::Code {
 };
 
 Regex Regex::compile(std::string_view pattern, std::string_view origin) {
-  if (pattern.size() > kMaxPatternBytes) {
+  if (pattern.size() > limits().regex_source_bytes) {
     fail(ErrorKind::format, "{}: a pattern of {} bytes; the limit is {}", origin, pattern.size(),
-         kMaxPatternBytes);
+         limits().regex_source_bytes);
   }
   const std::string translated = pcre2_from_oniguruma(pattern, origin);
   auto made = std::make_shared<Code>();
@@ -61,8 +60,8 @@ Regex Regex::compile(std::string_view pattern, std::string_view origin) {
   }
   pcre2_jit_compile(made->code.get(), PCRE2_JIT_COMPLETE);  // without JIT the interpreter matches
   made->context.reset(pcre2_match_context_create(nullptr));
-  pcre2_set_match_limit(made->context.get(), kMatchLimit);
-  pcre2_set_depth_limit(made->context.get(), kDepthLimit);
+  pcre2_set_match_limit(made->context.get(), static_cast<std::uint32_t>(limits().regex_matches));
+  pcre2_set_depth_limit(made->context.get(), static_cast<std::uint32_t>(limits().regex_depth));
   pcre2_set_heap_limit(made->context.get(), kHeapLimitKib);
   return Regex(std::move(made));
 }

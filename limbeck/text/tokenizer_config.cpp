@@ -4,12 +4,11 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/fields.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/text/tokenizer_spec.h"
 
 namespace limbeck {
 namespace {
-
-constexpr std::size_t kMaxConfigBytes = 16u << 20;  // Llama 3's lists 256 tokens and a template
 
 std::optional<TokenId> find(const TokenizerSpec& spec, std::string_view content) {
   for (const AddedToken& token : spec.added) {
@@ -74,8 +73,8 @@ void read_added(Fields& fields, TokenizerSpec& spec) {
   for (const auto& [key, entry] : tokens->items()) {
     const bool is_number = !key.empty() && key.size() < 8 &&
                            std::ranges::all_of(key, [](char c) { return c >= '0' && c <= '9'; });
-    const std::size_t id = is_number ? std::stoul(key) : kMaxPieces;
-    if (id >= kMaxPieces) {
+    const std::size_t id = is_number ? std::stoul(key) : limits().tokenizer_pieces;
+    if (id >= limits().tokenizer_pieces) {
       fail(ErrorKind::format, "{}: added_tokens_decoder: '{}' is no token id", fields.where(), key);
     }
     if (id < taken.size() && taken[id]) continue;
@@ -95,9 +94,7 @@ void read_added(Fields& fields, TokenizerSpec& spec) {
 }  // namespace
 
 void read_tokenizer_config(std::string_view text, std::string_view origin, TokenizerSpec& spec) {
-  JsonLimits limits;
-  limits.bytes = kMaxConfigBytes;
-  const Json json = parse_json(text, origin, limits);
+  const Json json = parse_json(text, origin, {.bytes = limits().tokenizer_config_bytes});
   Fields fields(json, std::string(origin), ErrorKind::format);
   read_added(fields, spec);
   read_token(fields, spec, "bos_token", spec.bos);

@@ -5,12 +5,11 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/fields.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/text/tokenizer_spec.h"
 
 namespace limbeck {
 namespace {
-
-constexpr std::size_t kMaxFileBytes = 128u << 20;
 
 class Reader {
  public:
@@ -97,9 +96,9 @@ class Reader {
     if (!merges || (!merges->is_array() && !none)) {
       fail(ErrorKind::format, "{}: 'merges' must be a list", fields.where());
     }
-    if (merges->size() > kMaxMerges) {
+    if (merges->size() > limits().tokenizer_merges) {
       fail(ErrorKind::format, "{}: {} merges; the limit is {}", fields.where(), merges->size(),
-           kMaxMerges);
+           limits().tokenizer_merges);
     }
     model_.merges.reserve(merges->size());
     for (const Json& merge : *merges) read_merge(merge);
@@ -140,26 +139,26 @@ class Reader {
   }
 
   void check_piece(std::string_view piece) const {
-    if (piece.size() > kMaxPieceBytes) {
+    if (piece.size() > limits().tokenizer_piece_bytes) {
       fail(ErrorKind::format, "{}: a token of {} bytes; the limit is {}", origin_, piece.size(),
-           kMaxPieceBytes);
+           limits().tokenizer_piece_bytes);
     }
   }
 
   TokenId check_id(const Json& id, std::string_view piece) const {
     if (!id.is_number_integer() || id.get<std::int64_t>() < 0 ||
-        id.get<std::int64_t>() >= static_cast<std::int64_t>(kMaxPieces)) {
+        id.get<std::int64_t>() >= static_cast<std::int64_t>(limits().tokenizer_pieces)) {
       fail(ErrorKind::format, "{}: token '{}' has the id {}; ids are integers in [0, {})", origin_,
-           piece, to_text(id), kMaxPieces);
+           piece, to_text(id), limits().tokenizer_pieces);
     }
     return id.get<TokenId>();
   }
 
   // {"piece": id, ...}
   void read_vocabulary(const Json& json) {
-    if (!json.is_object() || json.size() > kMaxPieces) {
+    if (!json.is_object() || json.size() > limits().tokenizer_pieces) {
       fail(ErrorKind::format, "{}: model: 'vocab' must be an object of at most {} tokens", origin_,
-           kMaxPieces);
+           limits().tokenizer_pieces);
     }
     ids_.reserve(json.size());
     for (const auto& [piece, value] : json.items()) {
@@ -178,9 +177,9 @@ class Reader {
 
   // [["piece", score], ...]
   void read_scores(const Json& json) {
-    if (!json.is_array() || json.empty() || json.size() > kMaxPieces) {
+    if (!json.is_array() || json.empty() || json.size() > limits().tokenizer_pieces) {
       fail(ErrorKind::format, "{}: model: 'vocab' must be a list of 1 to {} tokens", origin_,
-           kMaxPieces);
+           limits().tokenizer_pieces);
     }
     for (const Json& entry : json) {
       if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() ||
@@ -196,9 +195,9 @@ class Reader {
   }
 
   void read_added(const Json& json) {
-    if (!json.is_array() || json.size() > kMaxPieces) {
+    if (!json.is_array() || json.size() > limits().tokenizer_pieces) {
       fail(ErrorKind::format, "{}: 'added_tokens' must be a list of at most {} tokens", origin_,
-           kMaxPieces);
+           limits().tokenizer_pieces);
     }
     std::unordered_map<TokenId, std::string> seen;
     for (std::size_t i = 0; i < json.size(); ++i) {
@@ -206,8 +205,8 @@ class Reader {
       AddedToken token;
       token.content = fields.required_text("content");
       check_piece(token.content);
-      token.id = static_cast<TokenId>(
-          fields.required_integer("id", 0, static_cast<std::int64_t>(kMaxPieces) - 1));
+      token.id = static_cast<TokenId>(fields.required_integer(
+          "id", 0, static_cast<std::int64_t>(limits().tokenizer_pieces) - 1));
       token.special = fields.flag("special", false);
       token.single_word = fields.flag("single_word", false);
       token.lstrip = fields.flag("lstrip", false);
@@ -235,9 +234,7 @@ class Reader {
 }  // namespace
 
 TokenizerSpec read_tokenizer_json(std::string_view text, std::string_view origin) {
-  JsonLimits limits;
-  limits.bytes = kMaxFileBytes;
-  const Json json = parse_json(text, origin, limits);
+  const Json json = parse_json(text, origin, {.bytes = limits().tokenizer_file_bytes});
   return Reader(json, origin).read();
 }
 

@@ -1,13 +1,12 @@
 // Where tokenizers come from: folders, texts, GGUF files.
 #include "limbeck/base/atomic_file.h"
 #include "limbeck/base/error.h"
+#include "limbeck/base/limits.h"
 #include "limbeck/text/gguf_vocabulary.h"
 #include "limbeck/text/tokenizer_impl.h"
 
 namespace limbeck {
 namespace {
-
-constexpr std::uint64_t kMaxFileBytes = 128u << 20, kMaxTemplateBytes = 256u << 10;
 
 void set_default_template(TokenizerSpec& spec, std::string source) {
   for (auto& [name, text] : spec.chat_templates) {
@@ -41,15 +40,16 @@ Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder) {
              "convert the tokenizer with transformers (save_pretrained writes tokenizer.json)",
              "{}: there is no tokenizer.json", folder.string());
   }
-  const std::string json = read_file(json_path, kMaxFileBytes);
+  const std::string json = read_file(json_path, limits().tokenizer_file_bytes);
   TokenizerSpec spec = read_tokenizer_json(json, json_path.string());
   std::string config;
   if (std::filesystem::exists(config_path)) {
-    config = read_file(config_path, kMaxFileBytes);
+    config = read_file(config_path, limits().tokenizer_file_bytes);
     read_tokenizer_config(config, config_path.string(), spec);
   }
   const bool separate = std::filesystem::exists(template_path);
-  if (separate) set_default_template(spec, read_file(template_path, kMaxTemplateBytes));
+  if (separate)
+    set_default_template(spec, read_file(template_path, limits().template_source_bytes));
   auto impl = std::make_unique<Impl>(std::move(spec));
   impl->tokenizer_json = json;
   // With the template in a file of its own the original configuration lacks it.

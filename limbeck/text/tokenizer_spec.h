@@ -14,8 +14,6 @@
 
 namespace limbeck {
 
-inline constexpr std::size_t kMaxPieces = 1u << 20, kMaxMerges = 2u << 20, kMaxPieceBytes = 4096;
-
 enum class ModelKind { bpe, unigram, word_piece, word_level };
 
 // A token found in the text before the model sees it. The flags are those of tokenizer.json.

@@ -12,6 +12,7 @@
 #include "limbeck/base/terminal.h"
 #include "limbeck/base/utf8.h"
 #include "limbeck/format/gguf_types.h"
+#include "limbeck/format/mistaken_file.h"
 
 namespace limbeck {
 namespace {
@@ -70,10 +71,11 @@ GgufValue read_value(ByteReader& in, std::string_view key) {
 }
 
 // 2 or 3; the magic is checked first.
-int read_version(ByteReader& in) {
+int read_version(ByteReader& in, std::span<const std::byte> file) {
   const auto magic = in.take(4, "magic");
   if (std::memcmp(magic.data(), "GGUF", 4) != 0) {
-    fail(ErrorKind::format, "{}: is no GGUF file (it does not start with 'GGUF')", in.origin());
+    fail_try(ErrorKind::format, mistaken_for(file),
+             "{}: is no GGUF file (it does not start with 'GGUF')", in.origin());
   }
   const auto version = in.number<std::uint32_t>("version");
   if (version != 0 && (version & 0xffffu) == 0) {
@@ -182,7 +184,7 @@ GgufReader GgufReader::parse(std::span<const std::byte> bytes, std::string_view 
   ByteReader in(bytes, origin);
   GgufReader out;
   out.origin_ = origin;
-  out.version_ = read_version(in);
+  out.version_ = read_version(in, bytes);
   // The smallest tensor info: an empty name, no dimensions, type, offset. The smallest pair: key
   // length, type, one byte.
   const auto n_tensors = read_count(in, "tensors", limits().gguf_tensors, 8 + 4 + 4 + 8);

@@ -113,6 +113,28 @@ const Malformed kMalformed[] = {
     {"data_cut", one_tensor(tensor("a", {9}, 0, 0), 32)},
     {"no_data", header(1, 0) + tensor("a", {1}, 0, 0)},
     {"overlap", with_data(header(2, 0) + tensor("a", {16}, 0, 0) + tensor("b", {8}, 0, 32), 64)},
+    {"magic_reversed", "FUGG" + header(0, 0).substr(4)},
+    {"magic_in_lower_case", "gguf" + header(0, 0).substr(4)},
+    {"a_zip_file", "PK\3\4" + std::string(64, '\0')},
+    {"a_web_page", "<!DOCTYPE html><html></html>"},
+    {"a_git_lfs_pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"},
+    {"magic_alone", "GGUF"},
+    {"version_huge", header(0, 0, 0xffffffffu)},
+    {"n_tensors_negative", header(~std::uint64_t{0}, 0)},
+    {"n_keys_negative", header(0, ~std::uint64_t{0})},
+    {"key_length_negative", header(0, 1) + u64(~std::uint64_t{0}) + std::string(32, 'x')},
+    {"array_negative", one_key(array("a", 0, ~std::uint64_t{0}))},
+    {"array_type_huge", one_key(array("a", 0xffffffffu, 1) + u64(0))},
+    {"string_array_element_over_16_mib",
+     one_key(array("a", 8, 1) + u64((16u << 20) + 1) + std::string((16u << 20) + 1, 'x'))},
+    {"alignment_1", one_key(key_u32("general.alignment", 1))},
+    {"alignment_2_31", one_key(key_u32("general.alignment", 1u << 31))},
+    {"product_is_2_64",
+     one_tensor(tensor("a", {std::uint64_t{1} << 32, std::uint64_t{1} << 32}, 0, 0), 32)},
+    {"largest_dimension", one_tensor(tensor("a", {~std::uint64_t{0} >> 1}, 0, 0), 32)},
+    {"offset_inside_another",
+     with_data(header(2, 0) + tensor("a", {64}, 0, 0) + tensor("b", {8}, 0, 64), 256)},
+    {"tensor_info_cut", header(1, 0) + text("a") + u32(1)},
     {"same_bytes", with_data(header(2, 0) + tensor("a", {8}, 0, 0) + tensor("b", {8}, 0, 0), 32)},
 };
 
@@ -131,6 +153,21 @@ TEST_P(GgufMalformed, IsRefusedNamingTheFile) {
 
 INSTANTIATE_TEST_SUITE_P(All, GgufMalformed, testing::ValuesIn(kMalformed),
                          [](const auto& row) { return std::string(row.param.name); });
+
+TEST(Gguf, SaysWhatAFileReallyIs) {
+  for (const auto& [file, remedy] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"},
+           {"PK\3\4xxxxxxxx", "pickle"},
+           {"<!DOCTYPE html>", "web page"},
+           {"xxxxxxxx{\"a\": 1}", "safetensors"}}) {
+    try {
+      parse(file);
+      ADD_FAILURE() << file;
+    } catch (const Error& error) {
+      EXPECT_NE(error.remedy().find(remedy), std::string::npos) << file;
+    }
+  }
+}
 
 TEST(Gguf, AcceptsWhatTheFormatAllows) {
   EXPECT_TRUE(parse(header(0, 0)).tensors().empty());

@@ -41,7 +41,7 @@ TEST(Jsonl, RefusalsNameTheLine) {
   EXPECT_EQ(json_refusal("{}\n[1]\n"), "f.jsonl:2: an object {...} is needed on each line");
   EXPECT_EQ(json_refusal("{}\n\n{\"a\":}\n").substr(0, 12), "f.jsonl:3:6:");
   EXPECT_EQ(json_refusal("{}\n" + std::string((16u << 20) + 1, 'x')),
-            "f.jsonl:2: the line is over 16 MiB");
+            "f.jsonl:2: the line is over 16777216 bytes");
   for (const char* text : {"{} {}", "{", "null", "{\"a\":\"\xff\"}", "{\"a\":1,\"a\":2}"}) {
     EXPECT_NE(json_refusal(text), "accepted") << text;
   }

@@ -10,6 +10,7 @@
 #include "limbeck/base/limits.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/base/utf8.h"
+#include "limbeck/format/mistaken_file.h"
 #include "limbeck/format/safetensors_header.h"
 
 namespace limbeck {
@@ -92,6 +93,10 @@ SafetensorsReader SafetensorsReader::open(const std::filesystem::path& path) {
 
 SafetensorsReader SafetensorsReader::parse(std::span<const std::byte> bytes,
                                            std::string_view origin) {
+  const bool header_follows = bytes.size() > 8 && bytes[8] == std::byte{'{'};
+  if (const std::string remedy = mistaken_for(bytes); !header_follows && !remedy.empty()) {
+    fail_try(ErrorKind::format, remedy, "{}: is no safetensors file", origin);
+  }
   ByteReader in(bytes, origin);
   const std::string_view text = in.string(limits().safetensors_header_bytes, "header");
   if (!text.starts_with('{')) {

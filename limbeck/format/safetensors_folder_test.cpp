@@ -110,7 +110,10 @@ TEST(ShardIndex, RefusesNamesThatCouldLeaveTheFolder) {
 TEST(ShardIndex, RefusesOtherShapes) {
   for (const char* text : {"", "[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{"t":1}})",
                            R"({"weight_map":null})", R"({"weight_map":{"t":"a","t":"b"}})",
-                           R"({"weight_map":{"t":["a"]}})", "7"}) {
+                           R"({"weight_map":{"t":["a"]}})", "7", "{\"weight_map\":{\"t\":\"a\"}",
+                           R"({"weight_map":{"t":true}})", R"({"weight_map":"a"})", "null",
+                           R"({"weight_map":{"t":{"a":1}}})", "{\"weight_map\":{\"\xff\":\"a\"}}",
+                           R"({"weight_map":{},"weight_map":{}})", "\"weight_map\""}) {
     EXPECT_THROW(parse_shard_index(text, "i"), Error) << text;
   }
   std::string many = "{\"weight_map\":{";

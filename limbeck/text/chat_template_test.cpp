@@ -3,22 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
 
 #include "limbeck/base/atomic_file.h"
 #include "limbeck/base/error.h"
 #include "limbeck/base/sha256.h"
-#include "limbeck/text/cpu_time.h"
 
 namespace limbeck {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(NDEBUG)
-constexpr double kSlow = 8;  // how much slower a build for finding errors may be
-#else
-constexpr double kSlow = 1;
-#endif
 
 std::filesystem::path golden_folder() {
   return std::filesystem::path(LIMBECK_SOURCE_DIR) / "tests/golden/templates";
@@ -153,55 +145,6 @@ TEST(TemplateErrors, NameTheLineAndTheThing) {
   EXPECT_EQ(kind_of("{{ messages.append(1) }}", {{"messages", Json::array()}}), ErrorKind::format);
   EXPECT_EQ(kind_of("{{ x.y }}"), ErrorKind::format);
   EXPECT_EQ(kind_of("{{ 9223372036854775807 + 1 }}"), ErrorKind::unsupported);
-}
-
-std::string repeated(std::string_view text, int n) {
-  std::string out;
-  for (int i = 0; i < n; ++i) out += text;
-  return out;
-}
-
-TEST(TemplateBombs, EndInAnErrorSoon) {
-  const std::string grow = "{% set n = namespace(s=[1], t='x') %}{% for i in range(40) %}";
-  const std::vector<std::pair<std::string, std::string>> bombs = {
-      {"recursive macro", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"},
-      {"parentheses", "{{ " + repeated("(", 100000) + "1" + repeated(")", 100000) + " }}"},
-      {"nested if", repeated("{% if 1 %}", 10000) + repeated("{% endif %}", 10000)},
-      {"range", "{% for i in range(1000000000) %}x{% endfor %}"},
-      {"loops", "{% for i in range(3000) %}{% for j in range(3000) %}{% endfor %}{% endfor %}"},
-      {"string doubled", grow + "{% set n.t = n.t + n.t %}{% endfor %}"},
-      {"list doubled", grow + "{% set n.s = n.s + n.s %}{% endfor %}"},
-      {"attribute chain", "{{ a" + repeated(".b", 100000) + " }}"},
-      {"nots", "{{ " + repeated("not ", 60000) + "1 }}"},
-      {"nested list", "{{ " + repeated("[", 50000) + repeated("]", 50000) + " }}"},
-      {"repeated string", "{{ 'x' * 10000000000 }}"},
-      {"padding", "{{ 'x'.ljust(10000000000) ~ 'x' | center(10000000000) }}"},
-      {"source", std::string(300000, 'x')},
-      {"sum", "{{ 1" + repeated("+1", 100000) + " }}"},
-      {"filters", "{{ 1" + repeated("|string", 30000) + " }}"},
-      {"doubling macro",
-       "{% macro f(n) %}{% if n > 0 %}{{ f(n-1) }}{{ f(n-1) }}{% endif %}{% endmacro %}{{ f(60) "
-       "}}"},
-      {"list within list",
-       "{% set n = namespace(s=[]) %}{% for i in range(9999) %}{% set n.s = [n.s] %}{% endfor %}"
-       "{{ n.s | tojson }}"},
-      {"itself", "{% set n = namespace() %}{% set n.a = n %}{{ n }}"},
-      {"equality",
-       "{% set n = namespace(s=[], t=[]) %}{% for i in range(60) %}{% set n.s = [n.s, n.s] %}"
-       "{% set n.t = [n.t, n.t] %}{% endfor %}{{ n.s == n.t }}"},
-      {"replace", grow + "{% set n.t = n.t.replace('x', 'xxxx') %}{% endfor %}"},
-      {"join", "{{ ('x' * 999999).split('x') | join('y' * 999999) }}"},
-      {"format", "{{ '%999999999d' % 1 }}"},
-      {"search",
-       "{% set s = 'a' * 4000000 %}{% for i in range(99999) %}{% if 'b' in s %}"
-       "{% endif %}{% endfor %}"},
-  };
-  for (const auto& [name, source] : bombs) {
-    SCOPED_TRACE(name);
-    const double start = thread_seconds();
-    EXPECT_EQ(kind_of(source), ErrorKind::format);
-    EXPECT_LT(thread_seconds() - start, 0.25 * kSlow);
-  }
 }
 
 TEST(ChatTemplate, RendersAgainAndMoves) {

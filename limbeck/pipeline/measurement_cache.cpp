@@ -15,7 +15,7 @@ namespace limbeck::pipeline {
 namespace {
 
 constexpr std::string_view kSchema = "limbeck.measured/1";
-constexpr JsonLimits kLimits{.bytes = std::size_t{256} << 20};
+const JsonLimits kLimits{.bytes = std::size_t{256} << 20};
 
 std::string program_hash() {
   try {

@@ -1,7 +1,6 @@
 #include "limbeck/cli/commands.h"
 
 #include <string>
-#include <vector>
 
 #include "limbeck/cli/help.h"
 
@@ -29,7 +28,7 @@ int run_completion(int argc, char** argv);
 int run_manual(int argc, char** argv);
 
 std::span<const Command> commands() noexcept {
-  static const std::vector<Command> table = {
+  static constexpr Command kTable[] = {
       // name, one line of help, function, does it train; in the order of the help screen
       {"run", "a recipe: gate, label, distil, quantize, compare, report", run_run, true},
       {"advise", "quantize, distil or both: a ranked plan with its costs", run_advise, true},
@@ -48,11 +47,11 @@ std::span<const Command> commands() noexcept {
       {"chat", "talk with a model", run_chat},
       {"bench", "speed of a model here, beside the limits of the machine", run_bench},
       {"runs", "the runs here and how far each came", run_runs},
-      {"resume", "go on with a run that was stopped", run_resume},
+      {"resume", "go on with a run that was stopped", run_resume, true},
       {"completion", "completion of commands and options for bash, zsh or fish", run_completion},
       {"manual", "the reference of all commands, as a man page or Markdown", run_manual},
   };
-  return table;
+  return kTable;
 }
 
 Json describe_command(const Command& command) {

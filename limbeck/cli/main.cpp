@@ -1,6 +1,7 @@
 // limbeck <command>: one file per command; this one only picks it and turns errors into exit codes.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <string>
@@ -44,21 +45,19 @@ std::string help() {
            "there is no command '{}'", name);
 }
 
-// --limit NAME=VALUE is of every command: taken out of the arguments, wherever it stands.
+// limbeck --limit NAME=VALUE ... <command>: taken out of the arguments. Returns how many are left.
 int take_limits(int argc, char** argv) {
-  int kept = 0;
-  for (int i = 0; i < argc; ++i) {
-    if (std::string_view(argv[i]) != "--limit") {
-      argv[kept++] = argv[i];
-      continue;
-    }
-    if (++i == argc) {
+  int taken = 1;
+  while (taken < argc && argv[taken] == std::string_view("--limit")) {
+    if (taken + 1 == argc) {
       fail_try(ErrorKind::usage, "limbeck help limits", "--limit needs NAME=VALUE");
     }
-    set_limit(argv[i]);
+    set_limit(argv[taken + 1]);
+    taken += 2;
   }
-  argv[kept] = nullptr;
-  return kept;
+  std::rotate(argv + 1, argv + taken, argv + argc);
+  argv[argc - taken + 1] = nullptr;
+  return argc - taken + 1;
 }
 
 std::string limits_help() {
@@ -117,6 +116,20 @@ void report(std::string_view kind, const Error& error, bool json) {
   std::fputs(text.c_str(), stderr);
 }
 
+// Where an exception may not leave: nlohmann-json's destructors allocate. No memory is not a bug.
+[[noreturn]] void on_terminate() {
+  try {
+    if (std::current_exception()) std::rethrow_exception(std::current_exception());
+  } catch (const std::bad_alloc&) {
+    std::fputs("error[io]: out of memory\n", stderr);
+    std::_Exit(exit_code(ErrorKind::io));
+  } catch (...) {
+    // A bug: the default prints what it was.
+  }
+  __gnu_cxx::__verbose_terminate_handler();
+  std::abort();
+}
+
 int report(const Error& error, bool json) {
   report(name(error.kind()), error, json);
   const int stopped = error.kind() == ErrorKind::interrupted ? interrupt_exit_code() : 0;
@@ -128,6 +141,7 @@ int report(const Error& error, bool json) {
 
 int main(int argc, char** argv) {
   using namespace limbeck;
+  std::set_terminate(cli::on_terminate);
   const bool json = std::any_of(argv, argv + argc,
                                 [](std::string_view argument) { return argument == "--json"; });
   try {

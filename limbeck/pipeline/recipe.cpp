@@ -146,6 +146,7 @@ class RecipeReader {
     for (const std::string& text : fields.texts("texts"))
       recipe.texts.push_back(resolve(text, folder_, where("compare: texts")));
     recipe.compare_limit = fields.integer("limit", 0, 0);
+    recipe.compare_speed_s = fields.number("speed_seconds", recipe.compare_speed_s, 0, 600);
     fields.refuse_unknown();
   }
 
@@ -194,7 +195,11 @@ class RecipeReader {
             {"distill", distill::to_json(recipe.distill)},
             {"control", recipe.control},
             {"quantize", quantize},
-            {"compare", {{"tasks", tasks}, {"texts", texts}, {"limit", recipe.compare_limit}}}};
+            {"compare",
+             {{"tasks", tasks},
+              {"texts", texts},
+              {"limit", recipe.compare_limit},
+              {"speed_seconds", recipe.compare_speed_s}}}};
   }
 
   const Json& json_;

@@ -59,6 +59,7 @@ struct Recipe {
   std::vector<QuantizeStep> quantize;
   std::vector<std::filesystem::path> other_tasks, texts;
   std::int64_t compare_limit = 0;  // test items; 0: all
+  double compare_speed_s = 2;      // spent on each of a model's two rates; 0: no speeds
 
   Json resolved;  // every value used, for the record and for stage keys
 };

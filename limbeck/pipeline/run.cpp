@@ -161,6 +161,8 @@ class Run {
                                  recipe_.other_tasks.end());
     compare_options.texts = recipe_.texts;
     compare_options.limit = recipe_.compare_limit;
+    compare_options.speed = recipe_.compare_speed_s > 0;
+    compare_options.speed_s = recipe_.compare_speed_s;
     compare_options.seed = recipe_.seed;
     compare_options.command = options_.command;
     compare_options.cache = folder_.path() / "cache";

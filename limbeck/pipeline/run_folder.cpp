@@ -62,6 +62,19 @@ void remove_temporaries(const std::filesystem::path& folder) {
   for (const auto& path : left) std::filesystem::remove_all(path, error);
 }
 
+// In a folder without a state, which may be anyone's: only those of the files that a run writes
+// before its state.
+void remove_first_temporaries(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> left;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    for (const char* file : {"recipe.yaml", "recipe.resolved.json", "origin.json", "status.json"}) {
+      const bool ours = entry.path().filename().string().starts_with(fmt::format(".{}.tmp-", file));
+      if (ours) left.push_back(entry.path());
+    }
+  }
+  for (const auto& path : left) std::filesystem::remove(path);
+}
+
 }  // namespace
 
 RunFolder::RunFolder(std::filesystem::path folder) : folder_(std::move(folder)) {
@@ -82,6 +95,7 @@ RunFolder::RunFolder(std::filesystem::path folder) : folder_(std::move(folder)) 
     }
     remove_temporaries(folder_);  // only of what is a run's folder beyond doubt
   } else {
+    remove_first_temporaries(folder_);
     status_ = {{"schema", kStatusSchema}, {"state", "running"}, {"stages", Json::object()}};
   }
 }

@@ -30,18 +30,38 @@ StatisticsSource::StatisticsSource(const Checkpoint& checkpoint, const TokenSequ
   }
 }
 
-void StatisticsSource::gather(std::size_t first) {
-  std::set<std::string, std::less<>> names;
+std::optional<std::size_t> StatisticsSource::index_of(const std::string& input) const {
+  const auto at = std::ranges::find(inputs_, input, [](const auto& row) { return row.first; });
+  if (at == inputs_.end()) return std::nullopt;
+  return static_cast<std::size_t>(at - inputs_.begin());
+}
+
+// One past the last input that is gathered with inputs_[first].
+std::size_t StatisticsSource::group_end(std::size_t first) const {
   std::uint64_t bytes = 0;
-  for (std::size_t i = first; i < inputs_.size(); ++i) {
+  std::size_t i = first;
+  for (; i < inputs_.size(); ++i) {
     const auto& [name, columns] = inputs_[i];
     const auto n = static_cast<std::uint64_t>(columns);
     const bool other_layer = role_of(name).layer != role_of(inputs_[first].first).layer;
     if (i > first && options_.sequential && other_layer) break;
     if (i > first && bytes + n * n * sizeof(float) > options_.memory_bytes) break;
     bytes += n * n * sizeof(float);
-    names.insert(name);
   }
+  return i;
+}
+
+std::optional<std::size_t> StatisticsSource::group_of(const std::string& input) const {
+  const auto index = index_of(input);
+  if (!index) return std::nullopt;
+  std::size_t first = 0;
+  for (std::size_t end = group_end(0); end <= *index; end = group_end(end)) first = end;
+  return first;
+}
+
+void StatisticsSource::gather(std::size_t first) {
+  std::set<std::string, std::less<>> names;
+  for (std::size_t i = first; i < group_end(first); ++i) names.insert(inputs_[i].first);
   held_.clear();
   const Model model(checkpoint_);
   Progress progress("calibrate", sequences_.size(), "sequences");
@@ -67,9 +87,9 @@ bool StatisticsSource::streams_fit() const {
 const Hessian* StatisticsSource::find(const std::string& input) {
   auto held = held_.find(input);
   if (held == held_.end()) {
-    const auto at = std::ranges::find(inputs_, input, [](const auto& row) { return row.first; });
-    if (at == inputs_.end()) return nullptr;
-    gather(static_cast<std::size_t>(at - inputs_.begin()));
+    const auto at = index_of(input);
+    if (!at) return nullptr;
+    gather(*at);
     held = held_.find(input);
   }
   return held == held_.end() ? nullptr : &held->second;

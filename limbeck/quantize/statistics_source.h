@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,13 @@ class StatisticsSource {
   // forgotten. nullptr if it is the input of no matrix.
   const Hessian* find(const std::string& input);
 
+  // Inputs with the same number are gathered together, from the model as it is then. nullopt: the
+  // input of no matrix.
+  std::optional<std::size_t> group_of(const std::string& input) const;
+
  private:
+  std::optional<std::size_t> index_of(const std::string& input) const;
+  std::size_t group_end(std::size_t first) const;
   void gather(std::size_t first);
   bool streams_fit() const;
 

@@ -64,14 +64,32 @@ std::string Variant::job() const {
   return to_text(job);
 }
 
+std::optional<std::size_t> Variant::group_of(const PlannedTensor& tensor) const {
+  if (!source_ || !has_input(original_.architecture(), tensor)) return std::nullopt;
+  return source_->group_of(input_of(original_.architecture(), tensor.name));
+}
+
+// Of the first tensor that the journal lacks and whose input has statistics.
+std::optional<std::size_t> Variant::unfinished_group() const {
+  for (std::size_t i = 0; i < plan_.size(); ++i) {
+    const auto group = group_of(plan_[i]);
+    if (group && !journal_.find(i)) return group;
+  }
+  return std::nullopt;
+}
+
 void Variant::round_all() {
+  // Its statistics are gathered again, from the model as it was then: what was rounded since is
+  // rounded again, so that a resumed job ends with the bytes of one that was left alone.
+  const std::optional<std::size_t> again = unfinished_group();
   Progress progress(std::string("quantize"), source_bytes(original_, plan_), "B");
   std::uint64_t done = 0;
   records_ = Json::array();
   for (std::size_t i = 0; i < plan_.size(); ++i) {
     stop_if_interrupted("run the same command again");
     const PlannedTensor& tensor = plan_[i];
-    std::optional<Json> facts = journal_.find(i);
+    std::optional<Json> facts;
+    if (!again || group_of(tensor) != again) facts = journal_.find(i);
     const Weight weight = original_.at(tensor.name);
     if (!facts) {
       std::string_view method;

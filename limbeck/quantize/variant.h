@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,8 @@ class Variant {
 
  private:
   std::string job() const;
+  std::optional<std::size_t> group_of(const PlannedTensor& tensor) const;
+  std::optional<std::size_t> unfinished_group() const;
   bool solvable(const PlannedTensor& tensor) const;
   RoundedTensor round_one(const PlannedTensor& tensor, const Weight& weight,
                           std::string_view& method);

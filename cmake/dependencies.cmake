@@ -7,6 +7,7 @@ find_package(nlohmann_json 3.11 REQUIRED)
 find_package(yaml-cpp 0.7 REQUIRED)
 find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto)
 find_package(CURL 7.80 REQUIRED)
+find_package(Boost 1.74 REQUIRED)  # headers: Asio and Beast
 
 # limbeck_<name>: an interface target for a library that ships neither a CMake package nor a module.
 function(_limbeck_library name header library)

@@ -22,6 +22,7 @@ int run_inspect(int argc, char** argv);
 int run_bench(int argc, char** argv);
 int run_chat(int argc, char** argv);
 int run_generate(int argc, char** argv);
+int run_serve(int argc, char** argv);
 int run_runs(int argc, char** argv);
 int run_resume(int argc, char** argv);
 int run_completion(int argc, char** argv);
@@ -45,6 +46,7 @@ std::span<const Command> commands() noexcept {
        true},
       {"generate", "continue a prompt", run_generate},
       {"chat", "talk with a model", run_chat},
+      {"serve", "answer OpenAI's clients over HTTP", run_serve},
       {"bench", "speed of a model here, beside the limits of the machine", run_bench},
       {"runs", "the runs here and how far each came", run_runs},
       {"resume", "go on with a run that was stopped", run_resume, true},

@@ -13,12 +13,21 @@
 
 namespace limbeck {
 
+// Added to a token's logit before anything else.
+struct LogitBias {
+  TokenId id;
+  double bias;
+};
+
 struct SamplingOptions {
   double temperature = 0;         // 0: greedy (ties: the lowest id)
   int top_k = 0;                  // 0: all
   double top_p = 1;               // in (0, 1]
   double min_p = 0;               // in [0, 1)
-  double repetition_penalty = 1;  // > 0
+  double repetition_penalty = 1;  // > 0; of tokens of the prompt and the answer
+  double presence_penalty = 0;    // subtracted from the logit of what the answer holds already
+  double frequency_penalty = 0;   // the same for each time that it does
+  std::vector<LogitBias> logit_bias = {};
   std::uint64_t seed = 0;
   std::uint64_t stream = 0;  // another stream of the same seed: another draw
 };
@@ -80,6 +89,10 @@ struct ContinuationScore {
 std::vector<ContinuationScore> score_continuations(
     Decoder& decoder, std::span<const TokenId> prompt,
     std::span<const std::vector<TokenId>> continuations);
+
+// The `n` likeliest tokens, falling; of equals the lowest id first. Sizes equal.
+std::vector<TokenLogprob> most_likely(std::span<const float> logits,
+                                      std::span<const float> logprobs, int n);
 
 // log softmax in double for stability: out[i] = logits[i] - log sum exp. Sizes equal.
 void log_softmax(std::span<const float> logits, std::span<float> out);

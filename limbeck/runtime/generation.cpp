@@ -18,6 +18,24 @@ void log_softmax(std::span<const float> logits, std::span<float> out) {
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(logits[i] - shift);
 }
 
+std::vector<TokenLogprob> most_likely(std::span<const float> logits,
+                                      std::span<const float> logprobs, int n) {
+  std::vector<TokenId> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto before = [&](TokenId a, TokenId b) {
+    const float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
+    return x != y ? x > y : a < b;
+  };
+  const auto kept = std::min(static_cast<std::size_t>(std::max(n, 0)), logits.size());
+  const auto end = order.begin() + static_cast<std::ptrdiff_t>(kept);
+  std::partial_sort(order.begin(), end, order.end(), before);
+  std::vector<TokenLogprob> top;
+  for (const TokenId id : std::span(order).first(kept)) {
+    top.push_back({id, logprobs[static_cast<std::size_t>(id)]});
+  }
+  return top;
+}
+
 std::string_view name(Generated::Finish finish) noexcept {
   switch (finish) {
     case Generated::Finish::stop:
@@ -72,19 +90,8 @@ void Generation::record(TokenId id, std::span<const float> logits) {
   log_softmax(logits, logprobs_);
   out_.ids.push_back(id);
   out_.logprobs.push_back(logprobs_[static_cast<std::size_t>(id)]);
-  if (options_.top_logprobs <= 0) return;
-  const auto n = std::min(static_cast<std::size_t>(options_.top_logprobs), logits.size());
-  std::vector<TokenId> order(logits.size());
-  std::iota(order.begin(), order.end(), 0);
-  const auto before = [&](TokenId a, TokenId b) {
-    const float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
-    return x != y ? x > y : a < b;
-  };
-  const auto end = order.begin() + static_cast<std::ptrdiff_t>(n);
-  std::partial_sort(order.begin(), end, order.end(), before);
-  std::vector<TokenLogprob>& top = out_.top.emplace_back();
-  for (const TokenId other : std::span(order).first(n)) {
-    top.push_back({other, logprobs_[static_cast<std::size_t>(other)]});
+  if (options_.top_logprobs > 0) {
+    out_.top.push_back(most_likely(logits, logprobs_, options_.top_logprobs));
   }
 }
 
@@ -150,7 +157,7 @@ std::optional<TokenId> Generation::step(std::span<const float> logits, const Cho
     return std::nullopt;
   }
   record(id, logits);
-  sampler_.seen(id);
+  sampler_.answered(id);
   if (grammar_) grammar_->advance(tokenizer_->token_bytes(id));
   if (decoder_ && add_text(decoder_->add(id))) {
     release(out_.text.size());

@@ -28,6 +28,7 @@ class Generation {
                                        const std::vector<bool>& allowed)>;
   std::optional<TokenId> step(std::span<const float> logits, const Choice& choose);
   // Ends an answer that the context has no more room for.
+  const Generated& so_far() const noexcept { return out_; }
   void cut() { end(Generated::Finish::length); }
   Generated take();
 

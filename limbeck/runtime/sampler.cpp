@@ -18,11 +18,25 @@ void check(const SamplingOptions& o) {
   need(o.min_p >= 0 && o.min_p < 1, "min_p", o.min_p, "in [0, 1)");
   need(o.repetition_penalty > 0 && std::isfinite(o.repetition_penalty), "repetition_penalty",
        o.repetition_penalty, "more than 0 (1: none)");
+  need(std::isfinite(o.presence_penalty), "presence_penalty", o.presence_penalty, "a number");
+  need(std::isfinite(o.frequency_penalty), "frequency_penalty", o.frequency_penalty, "a number");
+  for (const LogitBias& bias : o.logit_bias) {
+    need(std::isfinite(bias.bias), "logit_bias", bias.bias, "a number");
+  }
 }
 
 Sampler::Sampler(const SamplingOptions& options)
-    : options_(options), random_(options.seed, options.stream) {
+    : options_(options),
+      random_(options.seed, options.stream),
+      plain_(options.repetition_penalty == 1 && options.presence_penalty == 0 &&
+             options.frequency_penalty == 0 && options.logit_bias.empty()) {
   check(options);
+  for (const LogitBias& bias : options.logit_bias) bias_[bias.id] += bias.bias;
+}
+
+void Sampler::answered(TokenId id) {
+  seen(id);
+  if (!plain_) ++answered_[id];
 }
 
 void Sampler::seen(TokenId id) {
@@ -34,7 +48,12 @@ void Sampler::seen(TokenId id) {
 
 double Sampler::penalized(std::span<const float> logits, TokenId id) const {
   const auto index = static_cast<std::size_t>(id);
-  const double logit = logits[index];
+  double logit = logits[index];
+  if (plain_) return logit;
+  if (const auto bias = bias_.find(id); bias != bias_.end()) logit += bias->second;
+  if (const auto times = answered_.find(id); times != answered_.end()) {
+    logit -= options_.presence_penalty + options_.frequency_penalty * times->second;
+  }
   if (index >= seen_.size() || !seen_[index]) return logit;
   return logit > 0 ? logit / options_.repetition_penalty : logit * options_.repetition_penalty;
 }

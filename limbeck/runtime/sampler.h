@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "limbeck/base/random.h"
@@ -13,14 +14,15 @@ namespace limbeck {
 // Throws Error{usage} naming the option that is out of its range.
 void check(const SamplingOptions& options);
 
-// Draws tokens of one sequence. In this order: repetition penalty, temperature, top_k, top_p,
-// min_p, draw.
+// Draws tokens of one sequence. In this order: bias, penalties, temperature, top_k, top_p, min_p,
+// draw.
 class Sampler {
  public:
   explicit Sampler(const SamplingOptions& options);
 
-  // What the repetition penalty looks at.
+  // A token of the prompt, for the repetition penalty; one of the answer, for all penalties.
   void seen(TokenId id);
+  void answered(TokenId id);
   // `allowed` is empty (all) or has an entry for each logit, at least one of them true.
   TokenId next(std::span<const float> logits, const std::vector<bool>& allowed);
 
@@ -42,7 +44,10 @@ class Sampler {
 
   SamplingOptions options_;
   Random random_;
+  bool plain_;  // logits are used as they are
   std::vector<bool> seen_;
+  std::unordered_map<TokenId, int> answered_;  // how often
+  std::unordered_map<TokenId, double> bias_;
   std::vector<Candidate> candidates_;
 };
 

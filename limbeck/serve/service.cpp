@@ -1,0 +1,487 @@
+#include "limbeck/serve/service.h"
+
+#include <chrono>
+#include <mutex>
+
+#include "limbeck/base/limits.h"
+#include "limbeck/base/utf8.h"
+#include "limbeck/serve/api_error.h"
+#include "limbeck/serve/reply.h"
+#include "limbeck/text/base64.h"
+#include "limbeck/text/chat_prompt.h"
+
+namespace limbeck::serve {
+namespace {
+
+constexpr std::string_view kJson = "application/json";
+
+void send(Exchange& exchange, const ApiError& error) {
+  exchange.reply(error.status(), limbeck::to_text(error.to_json()), kJson);
+}
+void send(Exchange& exchange, const Json& json) {
+  exchange.reply(200, limbeck::to_text(json), kJson);
+}
+
+ApiError from_outcome(const Error& error) {
+  switch (error.kind()) {
+    case ErrorKind::usage:
+      return {400, "", error.what()};
+    case ErrorKind::io:
+    case ErrorKind::interrupted:
+      return {503, "", error.what()};
+    default:
+      return {500, "", error.what()};
+  }
+}
+
+// The jobs of one request: their outcomes in order, one answer when all are there.
+class Gathering : public std::enable_shared_from_this<Gathering> {
+ public:
+  using Finish = std::function<void(std::vector<Outcome>& outcomes)>;
+  Gathering(std::shared_ptr<Exchange> exchange, std::size_t n, Finish finish)
+      : exchange_(std::move(exchange)), outcomes_(n), left_(n), finish_(std::move(finish)) {}
+
+  // Submits all; where one is refused, the others are cancelled and the client told.
+  void submit(Engine& engine, std::vector<std::unique_ptr<Job>> jobs) {
+    std::vector<Engine::Ticket> tickets;
+    const auto cancel_all = [](const std::vector<Engine::Ticket>& all) {
+      for (const Engine::Ticket& ticket : all) *ticket = true;
+    };
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      jobs[i]->on_end = [self = shared_from_this(), i](Outcome outcome) {
+        self->add(i, std::move(outcome));
+      };
+      Engine::Ticket ticket;
+      try {
+        ticket = engine.submit(std::move(jobs[i]));
+      } catch (const Error& error) {
+        cancel_all(tickets);
+        return refuse_all(from_outcome(error));
+      }
+      if (!ticket) {
+        cancel_all(tickets);
+        return refuse_all(ApiError(429, "", "the queue is full; try again in a second"));
+      }
+      tickets.push_back(std::move(ticket));
+    }
+    exchange_->when_gone([tickets, cancel_all] { cancel_all(tickets); });
+  }
+
+ private:
+  void refuse_all(const ApiError& error) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (std::exchange(done_, true)) return;
+    }
+    send(*exchange_, error);
+  }
+
+  void add(std::size_t i, Outcome outcome) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (done_) return;
+      outcomes_[i] = std::move(outcome);
+      if (!outcomes_[i].error && --left_ > 0) return;
+      done_ = true;
+    }
+    if (outcomes_[i].error) return send(*exchange_, from_outcome(*outcomes_[i].error));
+    finish_(outcomes_);
+  }
+
+  std::shared_ptr<Exchange> exchange_;
+  std::mutex mutex_;
+  std::vector<Outcome> outcomes_;
+  std::size_t left_;
+  bool done_ = false;
+  Finish finish_;
+};
+
+Usage usage_of(const std::vector<Outcome>& outcomes, std::int64_t prompt_tokens) {
+  Usage usage{.prompt = prompt_tokens};
+  for (const Outcome& outcome : outcomes) {
+    usage.completion += static_cast<std::int64_t>(outcome.generated.ids.size());
+    usage.cached += outcome.cached_tokens;
+  }
+  return usage;
+}
+
+// One answer as a stream of chunks. Its callbacks come from the engine's thread alone.
+class Stream {
+ public:
+  Stream(std::shared_ptr<Exchange> exchange, const Tokenizer& tokenizer, ReplyHead head)
+      : exchange_(std::move(exchange)), tokenizer_(tokenizer), head_(std::move(head)) {}
+
+  void piece(const Generated& so_far, std::string_view text, const ChatRequest& request) {
+    held_ += text;
+    if (!request.tools.is_null() && (request.must_call || may_be_call(so_far.text))) return;
+    flush(so_far, request.logprobs);
+  }
+  void piece(const Generated& so_far, std::string_view text, const CompletionRequest& request) {
+    Json logprobs;
+    if (request.logprobs) {
+      Outcome part;
+      part.generated = slice(so_far);
+      logprobs = completion_logprobs(tokenizer_, {}, part, request.options.top_logprobs > 0);
+    }
+    send_text(text, std::move(logprobs));
+  }
+
+  void end(const Outcome& outcome, const ChatRequest& request) {
+    if (outcome.error) return end_with(*outcome.error);
+    const Generated& generated = outcome.generated;
+    bool called = false;
+    if (!request.tools.is_null()) {
+      if (const auto calls = tool_calls_of(generated.text, request.tools)) {
+        called = true;
+        send_calls(*calls);
+        held_.clear();
+      }
+    }
+    if (!held_.empty()) flush(generated, request.logprobs);
+    begin();
+    send(choice({{"delta", Json::object()}}, Json(finish_reason(generated.finish, called))));
+    finish(outcome, request.include_usage);
+  }
+  void end(const Outcome& outcome, const CompletionRequest& request) {
+    if (outcome.error) return end_with(*outcome.error);
+    begin();
+    send(choice({{"text", ""}}, Json(finish_reason(outcome.generated.finish, false))));
+    finish(outcome, request.include_usage);
+  }
+
+  std::int64_t prompt_tokens = 0;
+
+ private:
+  // The first chunk names the role, as OpenAI's does.
+  void begin() {
+    if (std::exchange(begun_, true)) return;
+    exchange_->begin_stream();
+    if (head_.chat) {
+      send(choice({{"delta", {{"role", "assistant"}, {"content", ""}}}}, nullptr));
+    }
+  }
+
+  Json choice(Json content, Json reason) const {
+    content["index"] = 0;
+    content["logprobs"] = nullptr;
+    content["finish_reason"] = std::move(reason);
+    return content;
+  }
+
+  void flush(const Generated& so_far, bool logprobs) {
+    Json found;
+    if (logprobs) found = chat_logprobs(tokenizer_, so_far, told_, so_far.ids.size());
+    told_ = so_far.ids.size();
+    send_text(std::exchange(held_, {}), std::move(found));
+  }
+
+  void send_text(std::string_view text, Json logprobs) {
+    begin();
+    const std::string clean = replace_invalid_utf8(text);
+    Json entry = head_.chat ? choice({{"delta", {{"content", clean}}}}, nullptr)
+                            : choice({{"text", clean}}, nullptr);
+    if (!logprobs.is_null()) entry["logprobs"] = std::move(logprobs);
+    send(std::move(entry));
+  }
+
+  // The name once, then the arguments.
+  void send_calls(const Json& calls) {
+    begin();
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      Json call = calls[i];
+      const std::string arguments = call["function"]["arguments"];
+      call["index"] = i;
+      call["function"]["arguments"] = "";
+      send(choice({{"delta", {{"tool_calls", Json::array({call})}}}}, nullptr));
+      const Json rest = {{"index", i}, {"function", {{"arguments", arguments}}}};
+      send(choice({{"delta", {{"tool_calls", Json::array({rest})}}}}, nullptr));
+    }
+  }
+
+  Generated slice(const Generated& all) {
+    Generated part;
+    for (; told_ < all.ids.size(); ++told_) {
+      part.ids.push_back(all.ids[told_]);
+      part.logprobs.push_back(all.logprobs[told_]);
+      if (told_ < all.top.size()) part.top.push_back(all.top[told_]);
+    }
+    return part;
+  }
+
+  void send(Json entry) {
+    exchange_->send_event(limbeck::to_text(chunk(head_, std::move(entry), nullptr)));
+  }
+
+  void finish(const Outcome& outcome, bool include_usage) {
+    if (include_usage) {
+      const Usage usage{prompt_tokens, static_cast<std::int64_t>(outcome.generated.ids.size()),
+                        outcome.cached_tokens};
+      exchange_->send_event(limbeck::to_text(chunk(head_, nullptr, &usage)));
+    }
+    exchange_->send_event("[DONE]");
+    exchange_->end_stream();
+  }
+
+  void end_with(const Error& error) {
+    const ApiError shown = from_outcome(error);
+    if (!begun_) return serve::send(*exchange_, shown);
+    exchange_->send_event(limbeck::to_text(shown.to_json()));
+    exchange_->end_stream();
+  }
+
+  std::shared_ptr<Exchange> exchange_;
+  const Tokenizer& tokenizer_;
+  ReplyHead head_;
+  std::string held_;      // not sent yet
+  std::size_t told_ = 0;  // tokens whose log-probabilities were sent
+  bool begun_ = false;
+};
+
+template <typename Asked>
+void submit_stream(Engine& engine, const std::shared_ptr<Exchange>& exchange,
+                   std::shared_ptr<Stream> stream, std::shared_ptr<const Asked> request,
+                   std::unique_ptr<Job> job) {
+  stream->prompt_tokens = static_cast<std::int64_t>(job->prompt.size());
+  job->on_text = [stream, request](const Generated& so_far, std::string_view piece) {
+    stream->piece(so_far, piece, *request);
+  };
+  job->on_end = [stream, request](const Outcome& outcome) { stream->end(outcome, *request); };
+  const Engine::Ticket ticket = engine.submit(std::move(job));
+  if (!ticket) throw ApiError(429, "", "the queue is full; try again in a second");
+  exchange->when_gone([ticket] { *ticket = true; });
+}
+
+std::int64_t total_tokens(const std::vector<std::vector<TokenId>>& prompts) {
+  std::int64_t n = 0;
+  for (const auto& prompt : prompts) n += static_cast<std::int64_t>(prompt.size());
+  return n;
+}
+
+std::unique_ptr<Job> make_job(std::vector<TokenId> prompt, const GenerateOptions& options,
+                              const std::optional<Grammar>& grammar, int stream) {
+  auto job = std::make_unique<Job>();
+  job->prompt = std::move(prompt);
+  job->options = options;
+  job->options.sampling.stream = static_cast<std::uint64_t>(stream);
+  job->grammar = grammar;
+  return job;
+}
+
+std::vector<TokenId> ids_of(const Tokenizer& tokenizer, const CompletionRequest::Prompt& prompt) {
+  if (!prompt.is_text) return prompt.ids;
+  std::vector<TokenId> ids = tokenizer.encode(prompt.text);
+  // The end-of-text token that some models want after a text would end what is to be continued.
+  if (ids.size() > 1 && tokenizer.eos() && ids.back() == *tokenizer.eos()) ids.pop_back();
+  return ids;
+}
+
+}  // namespace
+
+Service::Service(Engine& engine, const Model& model, std::string model_name)
+    : engine_(engine), model_(model), model_name_(std::move(model_name)) {
+  started_ = make_head(true, model_name_).created;
+}
+
+void Service::handle(const Request& request, std::shared_ptr<Exchange> exchange) {
+  try {
+    dispatch(request, exchange);
+  } catch (const ApiError& error) {
+    send(*exchange, error);
+  } catch (const Error& error) {
+    const bool theirs = error.kind() == ErrorKind::usage || error.kind() == ErrorKind::format ||
+                        error.kind() == ErrorKind::unsupported;
+    send(*exchange, ApiError(theirs ? 400 : 500, "", error.what()));
+  } catch (const std::bad_alloc&) {
+    send(*exchange, ApiError(503, "", "out of memory"));
+  } catch (const std::exception& error) {
+    send(*exchange, ApiError(500, "", error.what()));
+  }
+}
+
+void Service::dispatch(const Request& request, const std::shared_ptr<Exchange>& exchange) {
+  const auto is = [&](std::string_view path) {
+    // OpenAI's clients add /v1 to their base address, or not.
+    return request.path == path || request.path == "/v1" + std::string(path);
+  };
+  const auto need = [&](std::string_view method) {
+    if (request.method != method) {
+      throw ApiError(405, "", fmt::format("{} is for {}", request.path, method));
+    }
+  };
+  const auto body = [&] {
+    need("POST");
+    return parse_json(request.body, "request");
+  };
+  if (is("/chat/completions")) return chat(body(), exchange);
+  if (is("/completions")) return completions(body(), exchange);
+  if (is("/embeddings")) return embeddings(body(), exchange);
+  const Tokenizer& tokenizer = engine_.tokenizer();
+  if (is("/tokenize")) {
+    const TokenizeRequest asked = read_tokenize_request(body());
+    const auto ids = asked.add_special ? tokenizer.encode_trusted(asked.text)
+                                       : tokenizer.encode_trusted(asked.text, false);
+    return send(*exchange,
+                Json{{"tokens", ids}, {"count", ids.size()}, {"max_model_len", engine_.context()}});
+  }
+  if (is("/detokenize")) {
+    const auto ids = read_detokenize_request(body(), tokenizer.vocab_size());
+    const std::string text = replace_invalid_utf8(tokenizer.decode(ids, false));
+    return send(*exchange, Json{{"content", text}, {"prompt", text}});
+  }
+  need("GET");
+  if (is("/models")) return send(*exchange, models());
+  if (is("/models/" + model_name_)) return send(*exchange, models()["data"][0]);
+  if (is("/tokenizer_info")) return send(*exchange, tokenizer_info());
+  if (is("/health")) return send(*exchange, Json{{"status", "ok"}});
+  if (is("/metrics")) return exchange->reply(200, metrics(), "text/plain; version=0.0.4");
+  throw ApiError(404, "", fmt::format("there is no {}", request.path.substr(0, 200)));
+}
+
+void Service::chat(const Json& body, const std::shared_ptr<Exchange>& exchange) {
+  auto request =
+      std::make_shared<ChatRequest>(read_chat_request(body, model_.architecture().vocab_size));
+  const Tokenizer& tokenizer = engine_.tokenizer();
+  std::vector<TokenId> prompt;
+  try {
+    prompt = chat_prompt(tokenizer, request->messages, request->tools);
+  } catch (const Error& error) {
+    throw ApiError(400, "messages", fmt::format("messages: {}", error.what()));
+  }
+  ReplyHead head = make_head(true, model_name_);
+  if (request->stream) {
+    if (request->n > 1) throw ApiError(400, "n", "n: a stream has one answer");
+    auto job = make_job(std::move(prompt), request->options, request->grammar, 0);
+    return submit_stream<ChatRequest>(
+        engine_, exchange, std::make_shared<Stream>(exchange, tokenizer, std::move(head)), request,
+        std::move(job));
+  }
+  const auto prompt_tokens = static_cast<std::int64_t>(prompt.size());
+  std::vector<std::unique_ptr<Job>> jobs;
+  for (int i = 0; i < request->n; ++i) {
+    jobs.push_back(make_job(prompt, request->options, request->grammar, i));
+  }
+  const auto finish = [exchange, request, head, prompt_tokens,
+                       &tokenizer](std::vector<Outcome>& outcomes) {
+    Json choices = Json::array();
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      choices.push_back(chat_choice(static_cast<int>(i), tokenizer, *request, outcomes[i]));
+    }
+    send(*exchange, whole_reply(head, std::move(choices), usage_of(outcomes, prompt_tokens)));
+  };
+  const auto n = jobs.size();
+  std::make_shared<Gathering>(exchange, n, finish)->submit(engine_, std::move(jobs));
+}
+
+void Service::completions(const Json& body, const std::shared_ptr<Exchange>& exchange) {
+  auto request = std::make_shared<CompletionRequest>(
+      read_completion_request(body, model_.architecture().vocab_size));
+  const Tokenizer& tokenizer = engine_.tokenizer();
+  auto prompts = std::make_shared<std::vector<std::vector<TokenId>>>();
+  for (const auto& prompt : request->prompts) prompts->push_back(ids_of(tokenizer, prompt));
+  ReplyHead head = make_head(false, model_name_);
+  if (request->stream) {
+    if (request->n > 1 || prompts->size() > 1) {
+      throw ApiError(400, "stream", "stream: a stream has one prompt and one answer");
+    }
+    auto job = make_job(prompts->front(), request->options, request->grammar, 0);
+    return submit_stream<CompletionRequest>(
+        engine_, exchange, std::make_shared<Stream>(exchange, tokenizer, std::move(head)), request,
+        std::move(job));
+  }
+  std::vector<std::unique_ptr<Job>> jobs;
+  for (const auto& prompt : *prompts) {
+    for (int i = 0; i < request->n; ++i) {
+      jobs.push_back(make_job(prompt, request->options, request->grammar, i));
+      jobs.back()->echo = request->echo && request->logprobs;
+    }
+  }
+  const auto finish = [exchange, request, prompts, head,
+                       &tokenizer](std::vector<Outcome>& outcomes) {
+    Json choices = Json::array();
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      const std::size_t p = i / static_cast<std::size_t>(request->n);
+      const auto& prompt = request->prompts[p];
+      const std::string text = prompt.is_text ? prompt.text : tokenizer.decode(prompt.ids, false);
+      choices.push_back(completion_choice(static_cast<int>(i), tokenizer, *request, text,
+                                          (*prompts)[p], outcomes[i]));
+    }
+    send(*exchange,
+         whole_reply(head, std::move(choices), usage_of(outcomes, total_tokens(*prompts))));
+  };
+  const auto n = jobs.size();
+  std::make_shared<Gathering>(exchange, n, finish)->submit(engine_, std::move(jobs));
+}
+
+void Service::embeddings(const Json& body, const std::shared_ptr<Exchange>& exchange) {
+  const EmbeddingRequest request = read_embedding_request(body, model_.architecture().vocab_size);
+  std::vector<std::unique_ptr<Job>> jobs;
+  std::int64_t tokens = 0;
+  for (const auto& input : request.inputs) {
+    jobs.push_back(make_job(ids_of(engine_.tokenizer(), input), {}, std::nullopt, 0));
+    jobs.back()->embed = true;
+    tokens += static_cast<std::int64_t>(jobs.back()->prompt.size());
+  }
+  const auto finish = [exchange, base64 = request.base64, tokens,
+                       name = model_name_](std::vector<Outcome>& outcomes) {
+    Json data = Json::array();
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      const auto& x = outcomes[i].embedding;
+      const std::string_view bytes(reinterpret_cast<const char*>(x.data()),
+                                   x.size() * sizeof(float));
+      data.push_back({{"object", "embedding"},
+                      {"index", i},
+                      {"embedding", base64 ? Json(to_base64(bytes)) : Json(x)}});
+    }
+    send(*exchange, Json{{"object", "list"},
+                         {"data", std::move(data)},
+                         {"model", name},
+                         {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}});
+  };
+  const auto n = jobs.size();
+  std::make_shared<Gathering>(exchange, n, finish)->submit(engine_, std::move(jobs));
+}
+
+Json Service::models() const {
+  const Json model = {{"id", model_name_},
+                      {"object", "model"},
+                      {"created", started_},
+                      {"owned_by", "limbeck"},
+                      {"max_model_len", engine_.context()}};
+  return {{"object", "list"}, {"data", Json::array({model})}};
+}
+
+// What lm-eval asks to tokenize as the server does.
+Json Service::tokenizer_info() const {
+  const Tokenizer& tokenizer = engine_.tokenizer();
+  const auto piece = [&](std::optional<TokenId> id) {
+    return id ? Json(tokenizer.token_piece(*id)) : Json();
+  };
+  return {{"tokenizer_class", "limbeck"},         {"vocab_size", tokenizer.vocab_size()},
+          {"bos_token", piece(tokenizer.bos())},  {"eos_token", piece(tokenizer.eos())},
+          {"pad_token", piece(tokenizer.pad())},  {"chat_template", tokenizer.chat_template()},
+          {"model_max_length", engine_.context()}};
+}
+
+std::string Service::metrics() const {
+  const EngineStats stats = engine_.stats();
+  std::string text;
+  const auto add = [&](std::string_view name, std::string_view type, std::string_view help,
+                       auto value) {
+    text += fmt::format("# HELP limbeck_{0} {1}\n# TYPE limbeck_{0} {2}\nlimbeck_{0} {3}\n", name,
+                        help, type, value);
+  };
+  add("jobs_total", "counter", "Prompts begun.", stats.jobs);
+  add("jobs_cancelled_total", "counter", "Prompts whose client went.", stats.cancelled);
+  add("jobs_refused_total", "counter", "Prompts refused because the queue was full.",
+      stats.refused);
+  add("prompt_tokens_total", "counter", "Tokens of prompts.", stats.prompt_tokens);
+  add("cached_tokens_total", "counter", "Tokens of prompts taken from the cache.",
+      stats.cached_tokens);
+  add("generated_tokens_total", "counter", "Tokens generated.", stats.generated_tokens);
+  add("steps_total", "counter", "Forward passes.", stats.steps);
+  add("jobs_waiting", "gauge", "Prompts in the queue.", stats.waiting);
+  add("jobs_running", "gauge", "Prompts being answered.", stats.running);
+  return text;
+}
+
+}  // namespace limbeck::serve

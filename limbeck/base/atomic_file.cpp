@@ -1,6 +1,7 @@
 #include "limbeck/base/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,6 +29,35 @@ std::filesystem::path parent_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : ".";
 }
 
+// Temporary files of processes that died while writing `path`. One that is being written is locked.
+void remove_left_behind(const std::filesystem::path& path) {
+  const std::string begin = fmt::format(".{}.tmp-", path.filename().string());
+  std::error_code error;
+  std::filesystem::directory_iterator at(parent_of(path), error), end;
+  std::vector<std::filesystem::path> found;
+  for (; !error && at != end; at.increment(error)) {
+    if (at->path().filename().string().starts_with(begin)) found.push_back(at->path());
+  }
+  for (const auto& file : found) {
+    const int handle = ::open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (handle < 0) continue;
+    if (::flock(handle, LOCK_EX | LOCK_NB) == 0) ::unlink(file.c_str());
+    ::close(handle);
+  }
+}
+
+// Locked, so that nobody takes it for one left behind; -1 where another process just did.
+int create_locked(const std::filesystem::path& path) {
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file < 0) return file;
+  struct stat status {};
+  ::flock(file, LOCK_EX | LOCK_NB);  // some file systems have no locks, and are tidied by hand
+  if (::fstat(file, &status) == 0 && status.st_nlink > 0) return file;
+  ::close(file);
+  errno = EAGAIN;
+  return -1;
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
@@ -38,7 +68,8 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   }
   temporary_ = parent_of(path_) / fmt::format(".{}.tmp-{}-{:08x}", path_.filename().string(),
                                               ::getpid(), std::random_device{}());
-  file_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  remove_left_behind(path_);
+  file_ = create_locked(temporary_);
   if (file_ < 0) fail(ErrorKind::io, "{}: cannot create: {}", path_.string(), std::strerror(errno));
 }
 

@@ -18,7 +18,8 @@ extern const GridTable<4, 512> kGridIq3S;    // magnitudes 1, 3, ..., 15
 
 // Seven stored sign bits stand for eight: the eighth makes the number of minus signs even.
 inline std::uint8_t signs_of_seven(unsigned bits) noexcept {
-  return static_cast<std::uint8_t>(bits | (__builtin_popcount(bits) & 1u) << 7);
+  const auto parity = static_cast<unsigned>(__builtin_popcount(bits)) & 1u;
+  return static_cast<std::uint8_t>(bits | parity << 7);
 }
 
 }  // namespace limbeck

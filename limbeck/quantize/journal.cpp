@@ -20,13 +20,22 @@ void write_bytes(const fs::path& path, std::span<const std::byte> bytes) {
   file.commit();
 }
 
+// A folder whose maker died before it could say what it is for holds nothing but that.
+bool is_foreign(const fs::path& folder) {
+  if (!fs::is_directory(folder)) return true;
+  if (fs::exists(folder / "job.json")) return false;
+  return std::ranges::any_of(fs::directory_iterator(folder), [](const fs::directory_entry& entry) {
+    return !entry.path().filename().string().starts_with(".job.json.tmp-");
+  });
+}
+
 }  // namespace
 
 Journal::Journal(fs::path folder, const std::string& job) : folder_(std::move(folder)) {
   std::error_code error;
   if (fs::exists(folder_)) {
     const fs::path known = folder_ / "job.json";
-    if (!fs::is_directory(folder_) || (!fs::exists(known) && !fs::is_empty(folder_))) {
+    if (is_foreign(folder_)) {
       fail_try(ErrorKind::usage, "move it away", "{}: is in the way of the unfinished parts",
                folder_.string());
     }

@@ -49,9 +49,11 @@ struct GenerateOptions {
 
 struct Generated {
   std::string text;
-  std::vector<TokenId> ids;                    // without the stop token; with those of a stop text
-  std::vector<float> logprobs;                 // of ids
-  std::vector<std::vector<TokenLogprob>> top;  // [ids][top_logprobs], falling
+  std::vector<TokenId> ids;                     // without the stop token; with those of a stop text
+  std::vector<float> logprobs;                  // of ids
+  std::vector<std::vector<TokenLogprob>> top;   // [ids][top_logprobs], falling
+  std::optional<TokenLogprob> stop_token = {};  // that ended the answer, where one did
+  std::vector<TokenLogprob> stop_top = {};      // its alternatives
   enum class Finish { stop, length, grammar_end } finish = Finish::length;
 };
 

@@ -95,6 +95,13 @@ void Generation::record(TokenId id, std::span<const float> logits) {
   }
 }
 
+void Generation::record_stop(TokenId id, std::span<const float> logits) {
+  logprobs_.resize(logits.size());
+  log_softmax(logits, logprobs_);
+  out_.stop_token = TokenLogprob{id, logprobs_[static_cast<std::size_t>(id)]};
+  out_.stop_top = most_likely(logits, logprobs_, options_.top_logprobs);
+}
+
 // Gives on_text what is certain up to `until`; a false answer ends the generation.
 void Generation::release(std::size_t until) {
   if (until <= released_) return;
@@ -153,6 +160,7 @@ std::optional<TokenId> Generation::step(std::span<const float> logits, const Cho
          out_.ids.size());
   }
   if (is_stop(id) && (!options_.ignore_eos || grammar_)) {
+    record_stop(id, logits);
     end(grammar_ ? Generated::Finish::grammar_end : Generated::Finish::stop);
     return std::nullopt;
   }

@@ -145,6 +145,10 @@ Json completion_logprobs(const Tokenizer& tokenizer, std::span<const TokenId> pr
     add(generated.ids[i], generated.logprobs[i],
         i < generated.top.size() ? &generated.top[i] : nullptr);
   }
+  // The token that ended it stands at the end, as in OpenAI's answers; it adds no text.
+  if (generated.stop_token) {
+    add(generated.stop_token->id, generated.stop_token->logprob, &generated.stop_top);
+  }
   return {{"tokens", std::move(tokens)},
           {"token_logprobs", std::move(logprobs)},
           {"top_logprobs", alternatives ? std::move(tops) : Json()},

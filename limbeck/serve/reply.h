@@ -41,7 +41,8 @@ Json chat_logprobs(const Tokenizer& tokenizer, const Generated& generated, std::
                    std::size_t last);
 
 // The older form, of an answer and, with echo, its prompt: {"tokens", "token_logprobs",
-// "top_logprobs", "text_offset"}. The first token of a prompt has none: null.
+// "top_logprobs", "text_offset"}. The first token of a prompt has none: null. The token that ended
+// the answer is there too: lm-eval counts on one token for max_tokens: 1.
 Json completion_logprobs(const Tokenizer& tokenizer, std::span<const TokenId> prompt,
                          const Outcome& outcome, bool alternatives);
 

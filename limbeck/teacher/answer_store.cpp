@@ -109,9 +109,12 @@ void prepare(sqlite3* database, const std::filesystem::path& path) {
   }
   run(database, "PRAGMA journal_mode = WAL");
   run(database, "PRAGMA synchronous = FULL");
+  // All or nothing: tables without the mark would be taken for someone else's database.
+  run(database, "BEGIN IMMEDIATE");
   run(database, kCreate);
   run(database, fmt::format("PRAGMA application_id = {}", kApplication).c_str());
   run(database, fmt::format("PRAGMA user_version = {}", kVersion).c_str());
+  run(database, "COMMIT");
 }
 
 // The database and its log files, out of the way under a name that is free.

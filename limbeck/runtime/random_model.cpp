@@ -60,7 +60,7 @@ Architecture known_shape(std::string_view name) {
 }
 
 void write_random_model(const std::filesystem::path& path, const Architecture& architecture,
-                        TensorType type, std::uint64_t seed) {
+                        TensorType type, std::uint64_t seed, const Tokenizer* tokenizer) {
   std::vector<NamedTensor> tensors;
   std::uint64_t stream = 0;
   for (const TensorSpec& spec : tensor_specs(architecture)) {
@@ -80,7 +80,7 @@ void write_random_model(const std::filesystem::path& path, const Architecture& a
     };
     tensors.push_back({spec.name, stored, spec.shape, make});
   }
-  write_gguf_model(path, architecture, nullptr, tensors);
+  write_gguf_model(path, architecture, tokenizer, tensors);
 }
 
 }  // namespace limbeck

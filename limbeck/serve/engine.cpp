@@ -19,9 +19,16 @@ constexpr std::size_t kStepItems = 512;  // tokens of a step, prompts and answer
 constexpr std::size_t kEchoItems = 64;   // of a step where each needs logits of its own
 constexpr std::size_t kWorthACopy = 32;  // positions that another sequence must hold more
 
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
 struct Waiting {
   std::unique_ptr<Job> job;
   Engine::Ticket cancelled;
+  Clock::time_point submitted;
 };
 
 // A sequence of the decoder, and the job it serves.
@@ -34,6 +41,7 @@ struct Slot {
   std::size_t begun = 0;      // tokens of the prompt that were run or taken over
   TokenId token = 0;          // to run next, once the prompt is
   std::vector<double> hidden_sum;
+  Clock::time_point submitted, last_token;
 
   bool in_prompt() const { return begun < job->prompt.size(); }
 };
@@ -151,12 +159,14 @@ struct Engine::Impl {
     slot.hidden_sum.clear();
     slot.job = std::move(next.job);
     slot.cancelled = std::move(next.cancelled);
+    slot.submitted = next.submitted;
     Job& job = *slot.job;
     job.options.grammar = job.grammar ? &*job.grammar : nullptr;
     {
       const std::lock_guard lock(mutex);
       ++stats.jobs;
       ++stats.running;
+      stats.queue_s.add(since(slot.submitted));
       stats.cached_tokens += shared;
       stats.prompt_tokens += job.prompt.size();
     }
@@ -243,6 +253,7 @@ struct Engine::Impl {
       if (job.echo && !last) note_prompt(slot, job.prompt[position + 1], logits);
       if (!last) return;
       if (job.embed) return finish_embedding(slot);
+      note_token(slot, position + 1 == job.prompt.size());
       const auto token = slot.generation->step(logits);
       const auto sequence = static_cast<std::int32_t>(s);
       if (token && decoder.length(sequence) < decoder.context()) {
@@ -254,7 +265,17 @@ struct Engine::Impl {
       end(slot, std::nullopt);
     } catch (const Error& error) {
       end(slot, error);
+    } catch (const std::bad_alloc&) {
+      end(slot, Error(ErrorKind::io, "out of memory"));
     }
+  }
+
+  void note_token(Slot& slot, bool first) {
+    const Clock::time_point now = Clock::now();
+    const std::chrono::duration<double> seconds = now - (first ? slot.submitted : slot.last_token);
+    slot.last_token = now;
+    const std::lock_guard lock(mutex);
+    (first ? stats.first_token_s : stats.token_s).add(seconds.count());
   }
 
   void add_hidden(Slot& slot, std::size_t index) const {
@@ -298,6 +319,7 @@ struct Engine::Impl {
     {
       const std::lock_guard lock(mutex);
       stats.generated_tokens += outcome.generated.ids.size();
+      stats.answer_s.add(since(slot.submitted));
     }
     release(slot, false);
     if (on_end) on_end(std::move(outcome));
@@ -358,7 +380,7 @@ Engine::Ticket Engine::submit(std::unique_ptr<Job> job) {
       ++impl_->stats.refused;
       return nullptr;
     }
-    impl_->queue.push_back({std::move(job), ticket});
+    impl_->queue.push_back({std::move(job), ticket, Clock::now()});
   }
   impl_->changed.notify_all();
   return ticket;

@@ -12,6 +12,7 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/runtime/generate.h"
+#include "limbeck/serve/metrics.h"
 
 namespace limbeck::serve {
 
@@ -49,6 +50,7 @@ struct EngineStats {
   std::uint64_t jobs = 0, cancelled = 0, refused = 0;
   std::uint64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0, steps = 0;
   std::size_t waiting = 0, running = 0;
+  Histogram queue_s, first_token_s, token_s, answer_s;  // see metrics.cpp
 };
 
 // Continuous batching: each step runs the next token of every answer under way and a piece of the

@@ -153,7 +153,9 @@ auto blame(const char* param, const Make& make) {
 
 Grammar grammar_of_format(const Json& format, const char* param) {
   if (!format.is_object()) refuse(param, "must be an object");
-  const std::string type = RequestFields(format).text("type", "", 64);
+  const auto named = format.find("type");
+  if (named == format.end() || !named->is_string()) refuse(param, "needs a type");
+  const std::string type = named->get<std::string>().substr(0, 64);
   if (type == "json_object") {
     return blame(param, [] { return Grammar::from_json_schema({{"type", "object"}}); });
   }

@@ -6,6 +6,7 @@
 #include "limbeck/base/limits.h"
 #include "limbeck/base/utf8.h"
 #include "limbeck/serve/api_error.h"
+#include "limbeck/serve/metrics.h"
 #include "limbeck/serve/reply.h"
 #include "limbeck/text/base64.h"
 #include "limbeck/text/chat_prompt.h"
@@ -333,7 +334,8 @@ void Service::dispatch(const Request& request, const std::shared_ptr<Exchange>& 
   if (is("/models/" + model_name_)) return send(*exchange, models()["data"][0]);
   if (is("/tokenizer_info")) return send(*exchange, tokenizer_info());
   if (is("/health")) return send(*exchange, Json{{"status", "ok"}});
-  if (is("/metrics")) return exchange->reply(200, metrics(), "text/plain; version=0.0.4");
+  if (is("/metrics"))
+    return exchange->reply(200, metrics_text(engine_.stats()), "text/plain; version=0.0.4");
   throw ApiError(404, "", fmt::format("there is no {}", request.path.substr(0, 200)));
 }
 
@@ -460,28 +462,6 @@ Json Service::tokenizer_info() const {
           {"bos_token", piece(tokenizer.bos())},  {"eos_token", piece(tokenizer.eos())},
           {"pad_token", piece(tokenizer.pad())},  {"chat_template", tokenizer.chat_template()},
           {"model_max_length", engine_.context()}};
-}
-
-std::string Service::metrics() const {
-  const EngineStats stats = engine_.stats();
-  std::string text;
-  const auto add = [&](std::string_view name, std::string_view type, std::string_view help,
-                       auto value) {
-    text += fmt::format("# HELP limbeck_{0} {1}\n# TYPE limbeck_{0} {2}\nlimbeck_{0} {3}\n", name,
-                        help, type, value);
-  };
-  add("jobs_total", "counter", "Prompts begun.", stats.jobs);
-  add("jobs_cancelled_total", "counter", "Prompts whose client went.", stats.cancelled);
-  add("jobs_refused_total", "counter", "Prompts refused because the queue was full.",
-      stats.refused);
-  add("prompt_tokens_total", "counter", "Tokens of prompts.", stats.prompt_tokens);
-  add("cached_tokens_total", "counter", "Tokens of prompts taken from the cache.",
-      stats.cached_tokens);
-  add("generated_tokens_total", "counter", "Tokens generated.", stats.generated_tokens);
-  add("steps_total", "counter", "Forward passes.", stats.steps);
-  add("jobs_waiting", "gauge", "Prompts in the queue.", stats.waiting);
-  add("jobs_running", "gauge", "Prompts being answered.", stats.running);
-  return text;
 }
 
 }  // namespace limbeck::serve

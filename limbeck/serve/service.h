@@ -25,7 +25,6 @@ class Service {
   void embeddings(const Json& body, const std::shared_ptr<Exchange>& exchange);
   Json models() const;
   Json tokenizer_info() const;
-  std::string metrics() const;
 
   Engine& engine_;
   const Model& model_;

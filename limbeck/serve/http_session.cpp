@@ -160,6 +160,10 @@ int HttpSession::refusal() const {
   const bool chunked = header.find(http::field::transfer_encoding) != header.end();
   const auto lengths = header.count(http::field::content_length);
   if (lengths > 1 || (chunked && lengths > 0)) return 400;
+  // A coding that is not known, where the parser would take the body for the next request; a list
+  // of lengths.
+  if (chunked && !parser_->chunked()) return 400;
+  if (header[http::field::content_length].find(',') != beast::string_view::npos) return 400;
   if (header.version() == 11 && header.count(http::field::host) != 1) return 400;
   if (shared_.check_host && header.version() == 11 &&
       !is_own_name(std::string(header[http::field::host]))) {

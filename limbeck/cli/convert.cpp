@@ -1,6 +1,7 @@
 // limbeck convert: a model from one file format to the other.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -12,6 +13,7 @@
 #include "limbeck/cli/commands.h"
 #include "limbeck/codec/codec.h"
 #include "limbeck/model/checkpoint.h"
+#include "limbeck/model/write_packed.h"
 
 namespace limbeck::cli {
 namespace {
@@ -41,7 +43,10 @@ std::vector<std::byte> recode(const Weight& weight, const std::string& name, Ten
 }
 
 struct Job {
-  std::string source, target, type = "keep";
+  std::string source, target, type = "keep", to;
+
+  bool packed() const { return to == "compressed-tensors"; }
+  bool folder() const { return fs::path(target).extension() != ".gguf"; }
 };
 
 TensorType target_type(const NamedTensor& tensor, const Job& job, bool folder) {
@@ -52,15 +57,38 @@ TensorType target_type(const NamedTensor& tensor, const Job& job, bool folder) {
   return find_tensor_type(job.type)->type;
 }
 
+// Which tensors stay packed; says which matrices cannot be.
+std::vector<bool> packed_ones(std::span<const NamedTensor> tensors, const Job& job) {
+  if (!job.packed()) return std::vector<bool>(tensors.size());
+  if (!job.folder()) {
+    fail_try(ErrorKind::usage, "name a folder", "--to compressed-tensors does not write {}",
+             job.target);
+  }
+  std::vector<bool> packed = packable(tensors);
+  const auto n = std::ranges::count(packed, true);
+  if (n == 0) {
+    fail_try(ErrorKind::usage, "limbeck quantize MODEL -o q4_0.gguf --type q4_0, and convert that",
+             "no layer of {} is q4_0, which packed 4-bit weights hold exactly", job.source);
+  }
+  const auto matrices = std::ranges::count_if(tensors, [](const NamedTensor& tensor) {
+    return tensor.name.starts_with("blk.") && tensor.shape.size() == 2;
+  });
+  say(fmt::format("{} of {} matrices are packed to 4 bits, the others stay wide", n, matrices));
+  return packed;
+}
+
 void convert(const Job& job) {
-  const bool folder = fs::path(job.target).extension() != ".gguf";
+  const bool folder = job.folder();
   const Checkpoint checkpoint = Checkpoint::open(job.source);
+  for (const std::string& note : checkpoint.packed_notes()) say(note);
   std::vector<NamedTensor> tensors = tensors_of(checkpoint);
+  const std::vector<bool> packed = packed_ones(tensors, job);
   std::uint64_t done = 0;
   Progress progress("convert", tensors.size(), "tensors");
-  for (NamedTensor& tensor : tensors) {
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    NamedTensor& tensor = tensors[i];
     const TensorType stored = tensor.type;
-    tensor.type = target_type(tensor, job, folder);
+    tensor.type = packed[i] ? stored : target_type(tensor, job, folder);
     tensor.make_bytes = [&checkpoint, &progress, &done, plain = tensor.make_bytes, stored,
                          name = tensor.name, type = tensor.type] {
       stop_if_interrupted("run the command again");
@@ -71,6 +99,7 @@ void convert(const Job& job) {
   }
   WriteOptions options;
   options.manifest = checkpoint.manifest();
+  options.pack_int4 = job.packed();
   if (fs::is_directory(job.source)) options.copy_from = job.source;
   const Tokenizer* tokenizer = checkpoint.has_tokenizer() ? &checkpoint.tokenizer() : nullptr;
   if (folder) {
@@ -85,7 +114,9 @@ void convert(const Job& job) {
 int run_convert(int argc, char** argv) {
   Arguments arguments("convert", "Convert a model between a Hugging Face folder and a GGUF file",
                       "limbeck convert ./SmolLM2-135M smollm2-f16.gguf --type f16\n"
-                      "limbeck convert model-q8_0.gguf ./model-folder");
+                      "limbeck convert model-q8_0.gguf ./model-folder\n"
+                      "limbeck convert ./model-AWQ model-q4.gguf\n"
+                      "limbeck convert model-q4_0.gguf ./for-vllm --to compressed-tensors");
   Job job;
   arguments.app().add_option("source", job.source, "A folder or a .gguf file")->required();
   arguments.app()
@@ -96,6 +127,11 @@ int run_convert(int argc, char** argv) {
                   "Type of the matrices: f32, f16, bf16, or keep (a folder gets f16 of quantized "
                   "weights)")
       ->check(CLI::IsMember({"f32", "f16", "bf16", "keep"}));
+  arguments.app()
+      .add_option("--to", job.to,
+                  "compressed-tensors: a folder whose q4_0 matrices are packed to 4 bits, as they "
+                  "are, for vLLM")
+      ->check(CLI::IsMember({"compressed-tensors"}));
   arguments.add_json();
   if (!arguments.parse(argc, argv)) return 0;
   convert(job);

@@ -27,6 +27,7 @@ struct Contents {
   Json metadata = Json::object();
   std::uint64_t file_bytes = 0;
   std::optional<std::int64_t> parameters;  // of the architecture, if it is known
+  bool packed = false;                     // several weights in one element of the tensors
   std::string problem;                     // why it cannot be run; empty: it can
 };
 
@@ -109,6 +110,7 @@ Contents read(const fs::path& path) {
     const Checkpoint checkpoint = Checkpoint::open(path);
     out.parameters = parameter_count(checkpoint.architecture());
     out.file_bytes = checkpoint.file_bytes();
+    out.packed = !checkpoint.packed_notes().empty();
     if (!checkpoint.unused().empty()) {
       out.problem = fmt::format("{} tensors are not used, the first is '{}'",
                                 checkpoint.unused().size(), checkpoint.unused()[0]);
@@ -139,6 +141,7 @@ Totals totals_of(const Contents& contents) {
     totals.tensor_bytes += tensor.bytes.size();
   }
   totals.parameters = contents.parameters.value_or(stored);
+  if (contents.packed) stored = totals.parameters;
   if (stored > 0) {
     totals.bits_per_weight =
         8 * static_cast<double>(totals.tensor_bytes) / static_cast<double>(stored);

@@ -113,6 +113,7 @@ int run_quantize(int argc, char** argv) {
     options.guard_texts.push_back(read_file(path, kCalibrationLimit));
   }
   const Checkpoint checkpoint = Checkpoint::open(flags.model);
+  for (const std::string& note : checkpoint.packed_notes()) say(note);
   ThreadPool pool(arguments.common().threads);
   const QuantizeResult result = quantize_model(checkpoint, flags.output, options, pool);
   if (arguments.common().json) {

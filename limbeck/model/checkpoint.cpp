@@ -16,6 +16,7 @@
 #include "limbeck/model/gguf_keys.h"
 #include "limbeck/model/hf_config.h"
 #include "limbeck/model/layout.h"
+#include "limbeck/model/packed_weights.h"
 
 namespace limbeck {
 namespace {
@@ -25,6 +26,7 @@ namespace fs = std::filesystem;
 struct Entry {
   const StoredTensor* stored;
   Placement place;
+  const PackedMatrix* packed = nullptr;  // whose bytes `stored` would be
 };
 
 bool ends_with_any(std::string_view name, std::initializer_list<std::string_view> endings) {
@@ -74,6 +76,7 @@ struct Checkpoint::Impl {
   Architecture architecture;
   std::unique_ptr<GgufReader> gguf;
   std::unique_ptr<SafetensorsFolder> folder;
+  std::unique_ptr<PackedWeights> packed;             // null unless quantization_config says so
   std::unordered_map<std::string, Entry> entries;    // by canonical name
   std::unordered_map<std::string, Weight> replaced;  // by canonical name
   std::vector<std::string> unused;
@@ -83,7 +86,11 @@ struct Checkpoint::Impl {
   mutable std::unique_ptr<Tokenizer> tokenizer;
 
   const StoredTensor* stored(std::string_view name) const {
+    if (const PackedMatrix* matrix = packed_matrix(name)) return &matrix->stored();
     return gguf ? gguf->find(name) : folder->find(name);
+  }
+  const PackedMatrix* packed_matrix(std::string_view name) const {
+    return packed ? packed->find(name) : nullptr;
   }
   StoredIn stored_in() const { return gguf ? StoredIn::gguf : StoredIn::safetensors; }
 
@@ -108,7 +115,10 @@ Entry Checkpoint::Impl::locate(const std::string& canonical) const {
     const bool plain_up = place.part == Part::up && stored_in() == StoredIn::gguf &&
                           found != nullptr && !found->shape.empty() &&
                           found->shape[0] == architecture.ffn;
-    if (found != nullptr && !plain_up) return {found, std::move(place)};
+    if (found == nullptr || plain_up) continue;
+    const PackedMatrix* matrix = packed_matrix(place.name);
+    if (matrix != nullptr) place.transposed = false;  // packed as [out, in], Conv1D too
+    return {found, std::move(place), matrix};
   }
   const std::string& usual = places.front().name;
   if (usual == canonical) {
@@ -128,7 +138,7 @@ void Checkpoint::Impl::check_stored(const TensorSpec& spec, const Entry& entry) 
   }
   const TensorType type = tensor.type;
   const bool plain = type == TensorType::f32 || type == TensorType::f16 || type == TensorType::bf16;
-  const bool readable = plain || (gguf && is_quantized(type) && can_decode(type));
+  const bool readable = plain || ((gguf || entry.packed) && is_quantized(type) && can_decode(type));
   if (!readable || (spec.shape.size() == 1 && !plain)) {
     fail(ErrorKind::unsupported, "{}: tensor '{}' has type {}; expected f32, f16{}", path.string(),
          tensor.name, info(type).name,
@@ -151,7 +161,9 @@ void Checkpoint::Impl::map_tensors() {
     }
   }
   for (const StoredTensor& tensor : gguf ? gguf->tensors() : folder->tensors()) {
-    if (!used.contains(tensor.name) && !is_no_weight(tensor.name)) unused.push_back(tensor.name);
+    if (used.contains(tensor.name) || is_no_weight(tensor.name)) continue;
+    if (packed && used.contains(packed->matrix_of(tensor.name))) continue;
+    unused.push_back(tensor.name);
   }
 }
 
@@ -165,8 +177,15 @@ Checkpoint Checkpoint::open(const fs::path& path) {
   auto impl = std::make_unique<Impl>();
   impl->path = path;
   if (fs::is_directory(path)) {
-    impl->architecture = folder_architecture(config_path(path));
+    const std::string config = config_path(path).string();
+    impl->architecture = folder_architecture(config);
     impl->folder = std::make_unique<SafetensorsFolder>(SafetensorsFolder::open(path));
+    if (const auto scheme = packed_scheme(read_json_file(config), config)) {
+      const SafetensorsFolder& folder = *impl->folder;
+      impl->packed = std::make_unique<PackedWeights>(
+          folder.tensors(), [&folder](std::string_view name) { return folder.find(name); },
+          *scheme);
+    }
     impl->file_bytes = bytes_of_weights(path);
     const fs::path manifest = path / "limbeck.json";
     if (fs::exists(manifest)) impl->manifest = read_json_file(manifest.string());
@@ -191,6 +210,9 @@ Checkpoint::Format Checkpoint::format() const noexcept { return impl_->format; }
 const Architecture& Checkpoint::architecture() const noexcept { return impl_->architecture; }
 std::uint64_t Checkpoint::file_bytes() const noexcept { return impl_->file_bytes; }
 std::vector<std::string> Checkpoint::unused() const { return impl_->unused; }
+std::vector<std::string> Checkpoint::packed_notes() const {
+  return impl_->packed ? impl_->packed->notes() : std::vector<std::string>{};
+}
 const Json& Checkpoint::manifest() const { return impl_->manifest; }
 const GgufReader* Checkpoint::gguf() const noexcept { return impl_->gguf.get(); }
 
@@ -226,6 +248,10 @@ std::optional<Weight> Checkpoint::find(std::string_view name) const {
                 .bytes = {},
                 .owned = {}};
   std::span<const std::byte> rows = tensor.bytes;
+  if (found->second.packed != nullptr) {
+    weight.owned = std::make_shared<std::vector<std::byte>>(found->second.packed->unpack());
+    rows = *weight.owned;
+  }
   if (place.transposed) {
     weight.owned = std::make_shared<std::vector<std::byte>>(
         transpose(rows, columns, stored_rows, info(tensor.type).block_bytes));

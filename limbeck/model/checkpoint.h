@@ -46,6 +46,9 @@ class Checkpoint {
   const Architecture& architecture() const noexcept;  // rope_style as the stored q/k rows need it
   std::uint64_t file_bytes() const noexcept;          // of all weight files
   std::vector<std::string> unused() const;  // stored tensors that the architecture does not use
+  // Of a folder packed by GPTQ, AWQ or compressed-tensors: which types hold its matrices exactly
+  // (packed_weights.h). Empty otherwise.
+  std::vector<std::string> packed_notes() const;
 
   // By canonical name. `find` is nullopt if absent ("output.weight" of tied models included).
   std::optional<Weight> find(std::string_view name) const;
@@ -102,7 +105,8 @@ struct WriteOptions {
   std::int64_t shard_bytes = std::int64_t{5} << 30;         // Hugging Face folder: largest file
   std::filesystem::path
       copy_from;  // a folder whose LICENSE*/README.md/generation_config.json go along; may be empty
-  int file_type = -1;  // general.file_type; -1: by the most common tensor type
+  int file_type = -1;      // general.file_type; -1: by the most common tensor type
+  bool pack_int4 = false;  // Hugging Face folder: Q4_0 matrices as compressed-tensors packs them
 };
 
 // A GGUF file that an unmodified llama.cpp loads: vectors (norms, biases) as f32, a vocabulary
@@ -113,7 +117,8 @@ void write_gguf_model(const std::filesystem::path& path, const Architecture& arc
                       const WriteOptions& options = {});
 
 // A Hugging Face folder that transformers loads: config.json, generation_config.json, tokenizer
-// files, model.safetensors (or shards and index). Tensors must be f32, f16 or bf16. The folder
+// files, model.safetensors (or shards and index). Tensors must be f32, f16 or bf16 (with pack_int4
+// also Q4_0). The folder
 // appears whole under its name (written beside, then renamed); an existing folder of that name is
 // replaced only if it is a model folder.
 void write_hf_model(const std::filesystem::path& folder, const Architecture& architecture,

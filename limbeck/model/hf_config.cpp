@@ -7,6 +7,7 @@
 #include "limbeck/base/fields.h"
 #include "limbeck/model/families.h"
 #include "limbeck/model/hf_rope.h"
+#include "limbeck/model/packed_scheme.h"
 
 namespace limbeck {
 namespace {
@@ -50,11 +51,6 @@ void refuse_unknown_kinds(Fields& fields) {
       fail(ErrorKind::unsupported, "{}: {}: mixture-of-experts models are not supported",
            fields.where(), key);
     }
-  }
-  if (fields.has("quantization_config")) {
-    fail_try(ErrorKind::unsupported, "use the original weights, or a GGUF file",
-             "{}: quantization_config: weights packed by another tool are not supported",
-             fields.where());
   }
   if (fields.flag("scale_attn_by_inverse_layer_idx")) {
     fail(ErrorKind::unsupported, "{}: scale_attn_by_inverse_layer_idx is not supported",
@@ -278,6 +274,7 @@ Architecture from_hf_config(const Json& config, std::string_view origin) {
          known_families());
   }
   refuse_unknown_kinds(fields);
+  packed_scheme(config, origin);  // refused if its weights cannot be read
   Architecture a = info->defaults;
   read_dimensions(fields, *info, a);
   read_activation(fields, *info, a);

@@ -277,7 +277,7 @@ TEST(HfConfig, WhatItCannotDoIsSaid) {
       {"model_type", "mamba"},
       {"hidden_act", "relu"},
       {"num_local_experts", 8},
-      {"quantization_config", {{"quant_method", "gptq"}}},
+      {"quantization_config", {{"quant_method", "fp8"}}},
       {"rope_scaling", {{"rope_type", "dynamic"}, {"factor", 2}}},
   };
   for (const auto& [key, value] : unsupported) {

@@ -14,6 +14,7 @@
 #include "limbeck/format/safetensors.h"
 #include "limbeck/model/compose.h"
 #include "limbeck/model/hf_config.h"
+#include "limbeck/model/write_packed.h"
 
 namespace limbeck {
 namespace {
@@ -122,9 +123,10 @@ void write_weights(const fs::path& folder, std::span<const GgufTensor> tensors,
   write_file(folder / "model.safetensors.index.json", to_text(index, 2));
 }
 
-std::string_view torch_dtype(std::span<const NamedTensor> tensors) {
+std::string_view torch_dtype(std::span<const NamedTensor> tensors, bool packed) {
   std::map<TensorType, std::int64_t> weights;
   for (const NamedTensor& tensor : tensors) {
+    if (packed && tensor.type == TensorType::q4_0) continue;
     std::int64_t n = 1;
     for (const std::int64_t size : tensor.shape) n *= size;
     weights[tensor.type] += n;
@@ -134,6 +136,7 @@ std::string_view torch_dtype(std::span<const NamedTensor> tensors) {
            tensor.name, info(tensor.type).name);
     }
   }
+  if (packed) return "float16";  // the packed scales' type
   std::int64_t most = 0;
   std::string_view name = "float32";
   for (const auto& [type, n] : weights) {
@@ -176,8 +179,13 @@ void write_hf_model(const fs::path& folder, const Architecture& a, const Tokeniz
                     std::span<const NamedTensor> tensors, const WriteOptions& options) {
   check(a, folder.string());
   Json config = to_hf_config(a, tokenizer);
-  config["torch_dtype"] = torch_dtype(tensors);
-  const std::vector<GgufTensor> stored = compose(a, tensors, StoredIn::safetensors);
+  config["torch_dtype"] = torch_dtype(tensors, options.pack_int4);
+  std::vector<GgufTensor> stored = compose(a, tensors, StoredIn::safetensors);
+  if (options.pack_int4) {
+    PackedModel packed = pack_compressed(stored);
+    stored = std::move(packed.tensors);
+    config["quantization_config"] = std::move(packed.quantization_config);
+  }
 
   NewFolder out(folder);
   write_file(out.path() / "config.json", to_text(config, 2) + "\n");

@@ -5,6 +5,7 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/codec/codec.h"
+#include "limbeck/codec/lattice.h"
 
 namespace limbeck {
 namespace {
@@ -96,6 +97,30 @@ RoundedTensor round_tensor(const Weight& weight, std::string_view name, TensorTy
   };
   for_pieces(weight, name, on_nan, pool, rounded, work);
   return rounded;
+}
+
+std::optional<RoundedTensor> recode_exactly(const Weight& weight, std::string_view name,
+                                            TensorType type, ThreadPool& pool) {
+  if (!is_quantized(weight.type)) return std::nullopt;
+  RoundedTensor exact;
+  if (type == weight.type) {
+    exact.bytes.assign(weight.bytes.begin(), weight.bytes.end());
+  } else {
+    const std::size_t from = row_bytes(weight.type, weight.columns),
+                      to = row_bytes(type, weight.columns);
+    const auto columns = static_cast<std::size_t>(weight.columns);
+    std::vector<LatticeScale> blocks(columns / 32);
+    std::vector<std::uint8_t> codes(columns);
+    exact.bytes.resize(static_cast<std::size_t>(weight.rows) * to);
+    for (std::size_t row = 0; row < static_cast<std::size_t>(weight.rows); ++row) {
+      const int most =
+          read_lattice(weight.type, weight.bytes.subspan(row * from, from), blocks, codes);
+      if (most == 0 || !lattice_fits(type, blocks, most)) return std::nullopt;
+      encode_lattice(type, blocks, codes, most, std::span(exact.bytes).subspan(row * to, to));
+    }
+  }
+  measure_error(weight, name, type, OnNan::fail, pool, exact);
+  return exact;
 }
 
 void measure_error(const Weight& weight, std::string_view name, TensorType type, OnNan on_nan,

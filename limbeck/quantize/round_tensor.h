@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,12 @@ struct RoundedTensor {
 // copied as it is. The same bytes for every number of threads.
 RoundedTensor round_tensor(const Weight& weight, std::string_view name, TensorType type,
                            std::span<const float> importance, OnNan on_nan, ThreadPool& pool);
+
+// A quantized weight in `type`, every value as it is: the same type copied, or a type whose scales,
+// minima and codes hold those of Q4_0 and Q5_0 (codec/lattice.h). nullopt where that is not so.
+// Throws Error{numeric} on weights that are no numbers.
+std::optional<RoundedTensor> recode_exactly(const Weight& weight, std::string_view name,
+                                            TensorType type, ThreadPool& pool);
 
 // As a RoundedTensor: `bytes` rounded elsewhere, compared with the original.
 void measure_error(const Weight& weight, std::string_view name, TensorType type, OnNan on_nan,

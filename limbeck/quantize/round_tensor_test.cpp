@@ -83,5 +83,21 @@ TEST(RoundTensor, CopiesWhatHasTheTypeAlready) {
   EXPECT_EQ(twice.squared_error, 0);
 }
 
+TEST(RoundTensor, WiderTypesHoldQ4_0Exactly) {
+  const Weight weight = float_weight(8, 256);
+  ThreadPool pool(1);
+  const auto rounded = round_tensor(weight, "w", TensorType::q4_0, {}, OnNan::fail, pool);
+  const auto owned = std::make_shared<std::vector<std::byte>>(rounded.bytes);
+  const Weight q4_0{TensorType::q4_0, 8, 256, *owned, owned};
+  for (const TensorType type : {TensorType::q4_0, TensorType::q4_1, TensorType::q5_0}) {
+    const auto exact = recode_exactly(q4_0, "w", type, pool);
+    ASSERT_TRUE(exact) << info(type).name;
+    EXPECT_EQ(exact->squared_error, 0) << info(type).name;
+    EXPECT_GT(exact->squared_norm, 0);
+  }
+  EXPECT_FALSE(recode_exactly(q4_0, "w", TensorType::q4_k, pool));
+  EXPECT_FALSE(recode_exactly(weight, "w", TensorType::q4_0, pool));
+}
+
 }  // namespace
 }  // namespace limbeck

@@ -122,6 +122,12 @@ bool Variant::solvable(const PlannedTensor& tensor) const {
 
 RoundedTensor Variant::round_one(const PlannedTensor& tensor, const Weight& weight,
                                  std::string_view& method) {
+  if (on_nan_ == OnNan::fail) {
+    if (auto exact = recode_exactly(weight, tensor.name, tensor.type, pool_)) {
+      method = "exact";
+      return *std::move(exact);
+    }
+  }
   if (solvable(tensor)) {
     const std::string input = input_of(original_.architecture(), tensor.name);
     if (const Hessian* hessian = source_->find(input)) {

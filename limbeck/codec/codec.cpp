@@ -89,6 +89,23 @@ void encode_blocks(std::span<const float> weights, const float* importance, std:
   }
 }
 
+// `kOfRow`: whether importance is weighed by the mean square of the whole row.
+template <typename Stored, bool kOfRow = true>
+void encode_runs(std::span<const float> weights, const float* importance, std::byte* bytes) {
+  constexpr std::size_t run = codec::kRun;
+  const float mean_square =
+      kOfRow && importance ? codec::sum_of_squares(weights) / static_cast<float>(weights.size())
+                           : 0.0f;
+  const std::size_t blocks = weights.size() / kBlock;
+  Stored stored[run];
+  for (std::size_t i = 0; i < blocks; i += run) {
+    const std::size_t n = std::min(run, blocks - i);
+    codec::encode_run(weights.data() + i * kBlock, importance ? importance + i * kBlock : nullptr,
+                      mean_square, n, stored);
+    std::memcpy(bytes + i * sizeof(Stored), stored, n * sizeof(Stored));
+  }
+}
+
 struct Codec {
   TensorType type;
   void (*decode)(Bytes bytes, std::span<float> weights);
@@ -100,17 +117,17 @@ constexpr Codec kCodecs[] = {
     {f16, decode_plain<std::uint16_t, f16_to_float>, encode_plain<std::uint16_t, float_to_f16>},
     {bf16, decode_plain<std::uint16_t, from_bf16>, encode_plain<std::uint16_t, to_bf16>},
     {f64, decode_plain<double, from_double>, nullptr},
-    {q4_0, decode_grid<q4_0>, encode_blocks<BlockQ4_0>},
-    {q4_1, decode_grid<q4_1>, encode_blocks<BlockQ4_1>},
-    {q5_0, decode_grid<q5_0>, encode_blocks<BlockQ5_0>},
-    {q5_1, decode_grid<q5_1>, encode_blocks<BlockQ5_1>},
-    {q8_0, decode_grid<q8_0>, encode_blocks<BlockQ8_0>},
+    {q4_0, decode_grid<q4_0>, encode_runs<BlockQ4_0>},
+    {q4_1, decode_grid<q4_1>, encode_runs<BlockQ4_1>},
+    {q5_0, decode_grid<q5_0>, encode_runs<BlockQ5_0>},
+    {q5_1, decode_grid<q5_1>, encode_runs<BlockQ5_1>},
+    {q8_0, decode_grid<q8_0>, encode_runs<BlockQ8_0, false>},
     {q2_k, decode_grid<q2_k>, encode_blocks<BlockQ2_K>},
     {q3_k, decode_grid<q3_k>, encode_blocks<BlockQ3_K>},
     {q4_k, decode_grid<q4_k>, encode_blocks<BlockQ4_K>},
     {q5_k, decode_grid<q5_k>, encode_blocks<BlockQ5_K>},
     {q6_k, decode_grid<q6_k>, encode_blocks<BlockQ6_K>},
-    {iq4_nl, decode_grid<iq4_nl>, encode_blocks<BlockIq4Nl>},
+    {iq4_nl, decode_grid<iq4_nl>, encode_runs<BlockIq4Nl, false>},
     {iq4_xs, decode_grid<iq4_xs>, encode_blocks<BlockIq4Xs>},
     {iq3_s, decode_blocks<BlockIq3S>, encode_blocks<BlockIq3S>},
     {iq3_xxs, decode_blocks<BlockIq3Xxs>, encode_blocks<BlockIq3Xxs>},
@@ -133,8 +150,12 @@ constexpr float kSuspicious = 32768.0f, kHopeless = 1e6f;
 
 void check_scales_fit(const Codec& codec, std::span<const float> weights,
                       std::span<const std::byte> bytes) {
-  float largest = 0;
-  for (const float weight : weights) largest = std::max(largest, std::fabs(weight));
+  // Finite magnitudes are in the order of their bits, and whole numbers can be compared by lanes.
+  std::int32_t bits = 0;
+  for (const float weight : weights) {
+    bits = std::max(bits, std::bit_cast<std::int32_t>(weight) & 0x7fffffff);
+  }
+  const auto largest = std::bit_cast<float>(bits);
   if (largest < kSuspicious) return;
   bool fits = largest < kHopeless;
   if (fits) {

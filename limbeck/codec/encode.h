@@ -3,22 +3,34 @@
 // importance use it).
 #pragma once
 
+#include <algorithm>
+
 #include "limbeck/codec/blocks.h"
 #include "limbeck/codec/grid_format.h"
+#include "limbeck/codec/packing.h"
 
 namespace limbeck::codec {
 
-void encode(const float* x, const float* importance, float mean_square, BlockQ4_0& stored);
-void encode(const float* x, const float* importance, float mean_square, BlockQ4_1& stored);
-void encode(const float* x, const float* importance, float mean_square, BlockQ5_0& stored);
-void encode(const float* x, const float* importance, float mean_square, BlockQ5_1& stored);
-void encode(const float* x, const float* importance, float mean_square, BlockQ8_0& stored);
+// `n` blocks of a row, at most kRun: small blocks are searched side by side.
+inline constexpr std::size_t kRun = 16;
+void encode_run(const float* x, const float* importance, float mean_square, std::size_t n,
+                BlockQ4_0* stored);
+void encode_run(const float* x, const float* importance, float mean_square, std::size_t n,
+                BlockQ4_1* stored);
+void encode_run(const float* x, const float* importance, float mean_square, std::size_t n,
+                BlockQ5_0* stored);
+void encode_run(const float* x, const float* importance, float mean_square, std::size_t n,
+                BlockQ5_1* stored);
+void encode_run(const float* x, const float* importance, float mean_square, std::size_t n,
+                BlockIq4Nl* stored);
+void encode_run(const float* x, const float* importance, float mean_square, std::size_t n,
+                BlockQ8_0* stored);
+
 void encode(const float* x, const float* importance, float mean_square, BlockQ2_K& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockQ3_K& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockQ4_K& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockQ5_K& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockQ6_K& stored);
-void encode(const float* x, const float* importance, float mean_square, BlockIq4Nl& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockIq4Xs& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockTq1_0& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockTq2_0& stored);
@@ -28,6 +40,19 @@ void encode(const float* x, const float* importance, float mean_square, BlockIq2
 void encode(const float* x, const float* importance, float mean_square, BlockIq2S& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockIq3Xxs& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockIq3S& stored);
+
+// Packs what a run found: scales and minima (or null) [n], codes [32 n].
+template <typename Stored>
+void store_run(std::size_t n, const float* scales, const float* minima, const std::uint8_t* codes,
+               Stored* stored) {
+  UnpackedBlock block;
+  for (std::size_t j = 0; j < n; ++j) {
+    block.d = scales[j];
+    block.dmin = minima ? minima[j] : 0.0f;
+    std::copy_n(codes + j * kBlock, kBlock, block.codes.begin());
+    pack(block, stored[j]);
+  }
+}
 
 void decode(const BlockTq1_0& stored, float* weights);
 void decode(const BlockTq2_0& stored, float* weights);

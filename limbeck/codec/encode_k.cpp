@@ -6,6 +6,7 @@
 
 #include "limbeck/base/f16.h"
 #include "limbeck/codec/encode.h"
+#include "limbeck/codec/group_search.h"
 #include "limbeck/codec/packing.h"
 #include "limbeck/codec/scale_search.h"
 
@@ -25,10 +26,16 @@ void round_codes(const GridFormat& format, const float* x, UnpackedBlock& block)
     const float d = block.d * static_cast<float>(block.scales[j]);
     if (d == 0.0f) continue;
     const float min = block.dmin * static_cast<float>(block.mins[j]);
-    for (std::size_t i = j * size; i < (j + 1) * size; ++i) {
-      const int level = nearest((x[i] + min) / d);
-      block.codes[i] = static_cast<std::uint8_t>(clamp(level + format.zero, 0, format.codes - 1));
-    }
+    group_search().affine_codes(x + j * size, size, d, min, format.zero, format.codes - 1,
+                                block.codes.data() + j * size);
+  }
+}
+
+// The sum of each group's weights, in order.
+void add_up(const float* weights, std::size_t groups, std::size_t size, float* sums) {
+  for (std::size_t j = 0; j < groups; ++j) {
+    sums[j] = 0;
+    for (std::size_t i = 0; i < size; ++i) sums[j] += weights[j * size + i];
   }
 }
 
@@ -62,23 +69,24 @@ void encode_affine(const float* x, const float* importance, const AffineRecipe& 
   const GridFormat& format = *find_grid_format(Stored::kType);
   const auto size = static_cast<std::size_t>(format.group), groups = kSuperBlock / size;
   UnpackedBlock block;
-  float scales[16], mins[16], group_weight[16], weights[32];
-  const float mean_square =
-      recipe.mean_square_scale * sum_of_squares({x, kSuperBlock}) / static_cast<float>(kSuperBlock);
-  for (std::size_t j = 0; j < groups; ++j) {
-    const auto group = group_of(x, j, size);
-    if (importance) {
-      importance_weights(group, importance + j * size, mean_square, weights);
-    } else {
-      plain_weights(group, weights);
+  float scales[16], mins[16], group_weight[16], weights[kSuperBlock];
+  Affine fits[16];
+  const GroupSearch& search = group_search();
+  if (importance) {
+    const float mean_square = recipe.mean_square_scale * sum_of_squares({x, kSuperBlock}) /
+                              static_cast<float>(kSuperBlock);
+    search.importance_weights(x, importance, kSuperBlock, mean_square, weights);
+    add_up(weights, groups, size, group_weight);
+  } else {
+    for (std::size_t j = 0; j < groups; ++j) {
+      plain_weights(group_of(x, j, size), weights + j * size);
     }
-    group_weight[j] = 0;
-    for (std::size_t i = 0; i < size; ++i) group_weight[j] += weights[i];
-    const Affine fit =
-        affine_fit(group, format.codes - 1, {weights, size},
-                   importance ? recipe.weighted : recipe.plain, block.codes.data() + j * size);
-    scales[j] = fit.scale;
-    mins[j] = fit.min;
+  }
+  search.affine_fits(x, weights, groups, size, format.codes - 1,
+                     importance ? recipe.weighted : recipe.plain, fits, block.codes.data());
+  for (std::size_t j = 0; j < groups; ++j) {
+    scales[j] = fits[j].scale;
+    mins[j] = fits[j].min;
   }
   const int levels = recipe.sub_levels;
   if (importance) {
@@ -121,19 +129,16 @@ void encode(const float* x, const float* importance, float, BlockQ5_K& stored) {
 
 void encode(const float* x, const float* importance, float, BlockQ3_K& stored) {
   UnpackedBlock block;
-  float scales[16], group_weight[16], weights[16];
-  const float mean_square = 2 * sum_of_squares({x, kSuperBlock}) / static_cast<float>(kSuperBlock);
-  for (std::size_t j = 0; j < 16; ++j) {
-    const auto group = group_of(x, j, 16);
-    std::uint8_t* codes = block.codes.data() + 16 * j;
-    if (!importance) {
-      scales[j] = symmetric_scale_by_descent(group, 4, codes);
-      continue;
-    }
-    importance_weights(group, importance + 16 * j, mean_square, weights);
-    group_weight[j] = 0;
-    for (const float weight : weights) group_weight[j] += weight;
-    scales[j] = symmetric_scale(group, 4, weights, codes);
+  float scales[16], group_weight[16], weights[kSuperBlock];
+  if (importance) {
+    const GroupSearch& search = group_search();
+    const float mean_square =
+        2 * sum_of_squares({x, kSuperBlock}) / static_cast<float>(kSuperBlock);
+    search.importance_weights(x, importance, kSuperBlock, mean_square, weights);
+    add_up(weights, 16, 16, group_weight);
+    search.symmetric_scales(x, weights, 16, 16, 4, scales, block.codes.data());
+  } else {
+    group_search().descents(x, 16, 16, 4, scales, block.codes.data());
   }
   if (importance) {
     std::uint8_t rounded[16];
@@ -161,11 +166,9 @@ void encode(const float* x, const float* importance, float, BlockQ3_K& stored) {
 void encode(const float* x, const float* importance, float, BlockQ6_K& stored) {
   UnpackedBlock block;
   float scales[16], largest = 0;
-  for (std::size_t j = 0; j < 16; ++j) {
-    const std::span<const float> weights(importance ? importance + 16 * j : nullptr,
-                                         importance ? 16 : 0);
-    scales[j] = symmetric_scale(group_of(x, j, 16), 32, weights, block.codes.data() + 16 * j);
-    if (std::fabs(scales[j]) > std::fabs(largest)) largest = scales[j];
+  group_search().symmetric_scales(x, importance, 16, 16, 32, scales, block.codes.data());
+  for (const float scale : scales) {
+    if (std::fabs(scale) > std::fabs(largest)) largest = scale;
   }
   if (std::fabs(largest) < kGroupEpsilon) {
     stored = {};

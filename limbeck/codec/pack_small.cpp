@@ -30,9 +30,12 @@ void unpack_high(const std::uint8_t (&high)[4], UnpackedBlock& block) {
 }
 
 void pack_high(const UnpackedBlock& block, std::uint8_t (&high)[4]) {
-  std::memset(high, 0, sizeof high);
-  for (std::size_t j = 0; j < 32; ++j) {
-    high[j / 8] = byte(high[j / 8] | (block.codes[j] >> 4 & 1) << j % 8);
+  for (std::size_t j = 0; j < 4; ++j) {
+    std::uint64_t codes = 0;
+    std::memcpy(&codes, block.codes.data() + 8 * j, sizeof codes);
+    // The fifth bit of byte k comes to bit 56 + k.
+    high[j] =
+        byte(static_cast<int>((codes >> 4 & 0x0101010101010101u) * 0x0102040810204080u >> 56));
   }
 }
 

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "limbeck/codec/blocks.h"
+#include "limbeck/codec/levels.h"
+
 namespace limbeck::codec {
 namespace {
 
@@ -217,6 +220,80 @@ Affine affine_fit(std::span<const float> x, int max_code, std::span<const float>
     }
   }
   return {scale, -min};
+}
+
+std::uint8_t nearest_level(float value) noexcept {
+  if (value <= static_cast<float>(kLevelsIq4[0])) return 0;
+  if (value >= static_cast<float>(kLevelsIq4[15])) return 15;
+  int upper = 1;
+  while (upper < 15 && !(value < static_cast<float>(kLevelsIq4[upper]))) ++upper;
+  const float below = value - static_cast<float>(kLevelsIq4[upper - 1]);
+  const float above = static_cast<float>(kLevelsIq4[upper]) - value;
+  return static_cast<std::uint8_t>(below < above ? upper - 1 : upper);
+}
+
+float level_scale(const float* x, const float* weights) {
+  float magnitude = 0, extreme = 0;
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    if (std::fabs(x[i]) > magnitude) {
+      magnitude = std::fabs(x[i]);
+      extreme = x[i];
+    }
+  }
+  if (magnitude < kGroupEpsilon) return 0;
+  float d = 0, best = 0;
+  const auto try_inverse = [&](float inverse, bool first) {
+    float qx = 0, q2 = 0;
+    for (std::size_t i = 0; i < kBlock; ++i) {
+      const auto q = static_cast<float>(kLevelsIq4[nearest_level(inverse * x[i])]);
+      qx += weights[i] * q * x[i];
+      q2 += weights[i] * q * q;
+    }
+    if (first) {
+      d = q2 > 0 ? qx / q2 : 0.0f;
+      best = d * qx;
+    } else if (q2 > 0 && qx * qx > best * q2) {
+      d = qx / q2;
+      best = d * qx;
+    }
+  };
+  const auto lowest = static_cast<float>(kLevelsIq4[0]);
+  try_inverse(1 / (-extreme / lowest), true);
+  for (int step = -7; step <= 7; ++step) {
+    try_inverse((static_cast<float>(step) + lowest) / extreme, false);
+  }
+  return d;
+}
+
+float inverse_or_zero(float d) noexcept {
+  const float inverse = d != 0.0f ? 1.0f / d : 0.0f;
+  return std::isfinite(inverse) ? inverse : 0.0f;
+}
+
+float plain_symmetric(const float* x, int half, std::uint8_t* codes) noexcept {
+  const float d = peak_of({x, kBlock}).value / -static_cast<float>(half);
+  const float inverse = inverse_or_zero(d), middle = static_cast<float>(half) + 0.5f;
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    codes[i] = code(std::min(2 * half - 1, static_cast<int>(x[i] * inverse + middle)));
+  }
+  return d;
+}
+
+Affine plain_affine(const float* x, int max_code, std::uint8_t* codes) noexcept {
+  const auto [low, high] = std::minmax_element(x, x + kBlock);
+  const float d = (*high - *low) / static_cast<float>(max_code), inverse = inverse_or_zero(d);
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    codes[i] = code(std::min(max_code, static_cast<int>((x[i] - *low) * inverse + 0.5f)));
+  }
+  return {d, -*low};
+}
+
+float plain_bytes(const float* x, std::uint8_t* codes) noexcept {
+  const float d = peak_of({x, kBlock}).magnitude / 127.0f, inverse = inverse_or_zero(d);
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    codes[i] = code(static_cast<int>(std::round(x[i] * inverse)) + 128);
+  }
+  return d;
 }
 
 void importance_weights(std::span<const float> x, const float* importance, float mean_square,

@@ -48,6 +48,20 @@ struct Affine {
 Affine affine_fit(std::span<const float> x, int max_code, std::span<const float> weights,
                   const AffineSteps& steps, std::uint8_t* codes);
 
+// 32 weights by their extremes alone, without importance. Symmetric: the extreme weight maps to
+// code 0, the others round half up; returns the scale. Affine: the range. Bytes: codes are 128 more
+// than the nearest whole number, halves away from zero.
+float plain_symmetric(const float* x, int half, std::uint8_t* codes) noexcept;
+Affine plain_affine(const float* x, int max_code, std::uint8_t* codes) noexcept;
+float plain_bytes(const float* x, std::uint8_t* codes) noexcept;
+// 1 / d, or 0 where d is zero or too small to divide by.
+float inverse_or_zero(float d) noexcept;
+
+// The code of the IQ4 level nearest to `value`; the upper one on a tie.
+std::uint8_t nearest_level(float value) noexcept;
+// w ~ scale * level: the best of 16 trial scales for 32 weights; 0 for an all-zero group.
+float level_scale(const float* x, const float* weights);
+
 // importance[i] * sqrt(mean_square + x[i]^2): how much an error of weight i counts.
 void importance_weights(std::span<const float> x, const float* importance, float mean_square,
                         float* weights);

@@ -12,6 +12,7 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/cli/arguments.h"
+#include "limbeck/pipeline/bits_curve.h"
 #include "limbeck/quantize/mixes.h"
 
 namespace limbeck::cli {
@@ -34,6 +35,15 @@ QuantizeMethod method_of(const Flags& flags) {
   if (text || (file && method == QuantizeMethod::imatrix)) return method;
   fail_try(ErrorKind::usage, "--calibration FILE", "--method {} needs calibration text",
            flags.method);
+}
+
+// The text of a file, or of a task what its models are asked and answer in training.
+std::string calibration_of(const std::string& path, const Checkpoint& checkpoint) {
+  if (!std::filesystem::is_directory(path)) return read_file(path, kCalibrationLimit);
+  const Task task = read_task(path);
+  std::string text = pipeline::calibration_text(task, prompt_style_of(checkpoint.manifest()));
+  if (!text.empty()) return text;
+  fail_try(ErrorKind::usage, "name a text file", "{}: the task has no training inputs", path);
 }
 
 std::string type_names() {
@@ -89,11 +99,13 @@ int run_quantize(int argc, char** argv) {
                              "Instead of --type: bits per weight, types chosen per tensor");
   app.add_option("--size", flags.size, "Instead of --type: bytes of the file, as 300MB")
       ->excludes(bpw);
-  app.add_option("--calibration", flags.calibration, "Text files like what the model will read");
+  app.add_option("--calibration", flags.calibration,
+                 "Text files like what the model will read, or task folders");
   app.add_option("--calibration-tokens", options.calibration.max_tokens,
                  "Tokens taken of them, evenly")
       ->check(CLI::PositiveNumber);
-  app.add_option("--guard", flags.guard, "Text of another kind that must not get worse");
+  app.add_option("--guard", flags.guard,
+                 "Text (or a task) of another kind that must not get worse");
   app.add_option("--importance", flags.importance, "An importance file (imatrix GGUF)");
   app.add_option("--save-importance", flags.save_importance, "Keep the importance found");
   app.add_option("--max-memory", flags.max_memory, "Ceiling for the solver's moments, as 2GB");
@@ -106,13 +118,13 @@ int run_quantize(int argc, char** argv) {
   options.save_importance = flags.save_importance;
   if (!flags.size.empty()) options.size = parse_bytes(flags.size, "--size");
   if (!flags.max_memory.empty()) options.max_memory = parse_bytes(flags.max_memory, "--max-memory");
+  const Checkpoint checkpoint = Checkpoint::open(flags.model);
   for (const std::string& path : flags.calibration) {
-    options.calibration_texts.push_back(read_file(path, kCalibrationLimit));
+    options.calibration_texts.push_back(calibration_of(path, checkpoint));
   }
   for (const std::string& path : flags.guard) {
-    options.guard_texts.push_back(read_file(path, kCalibrationLimit));
+    options.guard_texts.push_back(calibration_of(path, checkpoint));
   }
-  const Checkpoint checkpoint = Checkpoint::open(flags.model);
   for (const std::string& note : checkpoint.packed_notes()) say(note);
   ThreadPool pool(arguments.common().threads);
   const QuantizeResult result = quantize_model(checkpoint, flags.output, options, pool);

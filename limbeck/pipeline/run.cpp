@@ -4,6 +4,7 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/progress.h"
+#include "limbeck/pipeline/bits_curve.h"
 #include "limbeck/pipeline/compare.h"
 #include "limbeck/pipeline/distill_task.h"
 #include "limbeck/pipeline/model_card.h"
@@ -122,7 +123,11 @@ class Run {
       options.type = step.type;
       options.method = quantize_method(step.method);
       options.manifest = checkpoint.manifest();
-      if (options.method != QuantizeMethod::rtn) options.calibration_texts = calibration_texts();
+      // What the quantized model will be asked; never the texts that it is measured on.
+      if (options.method != QuantizeMethod::rtn) {
+        const PromptStyle style = prompt_style_of(checkpoint.manifest());
+        options.calibration_texts = {calibration_text(task_, style)};
+      }
       const QuantizeResult result = quantize_model(checkpoint, output, options, pool_);
       say(fmt::format("quantize: {} {:.2f} bits per weight, {} bytes", name, result.bits_per_weight,
                       result.bytes));
@@ -134,13 +139,6 @@ class Run {
                           step.of_teacher ? "quantized" : "distilled+quantized",
                           step.of_teacher ? "teacher" : "student"});
     stop_if_interrupted(kResume);
-  }
-
-  // What the quantized model will be asked; never the texts that it is measured on.
-  std::vector<std::string> calibration_texts() const {
-    std::vector<std::string> texts;
-    for (const Example& example : task_.train) texts.push_back(input_text(example.input));
-    return texts;
   }
 
   Json measure() {

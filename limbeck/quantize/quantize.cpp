@@ -15,6 +15,7 @@
 #include "limbeck/base/version.h"
 #include "limbeck/quantize/divergence.h"
 #include "limbeck/quantize/file_budget.h"
+#include "limbeck/quantize/file_manifest.h"
 #include "limbeck/quantize/sensitivity.h"
 #include "limbeck/quantize/variant.h"
 
@@ -181,7 +182,7 @@ class Run {
     note("error feedback did worse: importance rounding is used");
   }
 
-  Json manifest() const {
+  Json manifest(Json tensors) const {
     Json quantization;
     quantization["limbeck"] = version();
     quantization["type"] = type_name_;
@@ -191,7 +192,7 @@ class Run {
                                      {"tokens", calibration_.tokens}};
     }
     quantization["notes"] = result_.notes;
-    quantization["tensors"] = best_->records();
+    quantization["tensors"] = std::move(tensors);
     Json manifest = options_.manifest.is_object() ? options_.manifest : checkpoint_.manifest();
     manifest["quantization"] = std::move(quantization);
     return manifest;
@@ -216,13 +217,12 @@ class Run {
                                  .bytes = tensor.bytes(),
                                  .relative_error = best_->records()[i].at("error").get<double>()});
     }
-    const Json description = manifest();
     WriteOptions how;
-    how.manifest = description;
+    how.manifest = manifest(compact_records(best_->records()));
     how.file_type = file_type;
     const Tokenizer* tokenizer = checkpoint_.has_tokenizer() ? &checkpoint_.tokenizer() : nullptr;
     write_gguf_model(output_, checkpoint_.architecture(), tokenizer, tensors, how);
-    write_file(output_.string() + ".json", to_text(description, 1) + "\n");
+    write_file(output_.string() + ".json", to_text(manifest(best_->records()), 1) + "\n");
     result_.bytes = fs::file_size(output_);
     result_.bits_per_weight = 8 * static_cast<double>(bytes) / static_cast<double>(weights);
     result_.method = name(best_->method());

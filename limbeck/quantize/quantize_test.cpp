@@ -14,6 +14,7 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/progress.h"
 #include "limbeck/base/random.h"
+#include "limbeck/base/resident.h"
 #include "limbeck/base/sha256.h"
 #include "limbeck/codec/codec.h"
 #include "limbeck/quantize/divergence.h"
@@ -101,8 +102,22 @@ TEST_F(Quantize, WritesTheRoundedRowsWithTheirErrorsAndAManifest) {
   EXPECT_EQ(result.bytes, fs::file_size(output_));
   const Json& quantization = after.manifest().at("quantization");
   EXPECT_EQ(quantization.at("type"), "q4_k_s");
-  EXPECT_EQ(quantization.at("tensors").size(), result.tensors.size());
-  EXPECT_EQ(read_json_file(output_.string() + ".json"), after.manifest());
+  const Json& compact = quantization.at("tensors");
+  EXPECT_EQ(compact.at("errors").size(), result.tensors.size());
+  Json beside = read_json_file(output_.string() + ".json");
+  Json& full = beside.at("quantization").at("tensors");
+  ASSERT_EQ(full.size(), result.tensors.size());
+  std::size_t at = 0;
+  for (const Json& run : compact.at("methods")) {
+    for (int i = 0; i < run[1].get<int>(); ++i, ++at) {
+      EXPECT_EQ(full[at].at("method"), run[0]);
+      const double error = full[at].at("error").get<double>();
+      EXPECT_NEAR(compact.at("errors")[at].get<double>(), error, 0.006 * error);
+    }
+  }
+  EXPECT_EQ(at, full.size());
+  full = compact;
+  EXPECT_EQ(beside, after.manifest());  // all else is the same
   for (const QuantizedTensor& tensor : result.tensors) {
     EXPECT_LT(tensor.relative_error, 0.01) << tensor.name;
     EXPECT_EQ(tensor.relative_error > 0, is_quantized(tensor.type)) << tensor.name;
@@ -189,6 +204,37 @@ fs::path test_data() {
   return set ? fs::path(set) : fs::path(LIMBECK_SOURCE_DIR) / "../shared/data";
 }
 
+// What `work` returns, done in a process of its own.
+int in_child(const std::function<int()>& work) {
+  const pid_t child = fork();
+  if (child == 0) _exit(work());
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(Quantize, StaysUnderACeilingBelowTheModelsSize) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers have memory of their own";
+#endif
+  constexpr std::uint64_t kCeiling = 64u << 20;
+  ASSERT_EQ(in_child([&] {
+              write_random_model(model_, small_llama(1024, 3));
+              return 0;
+            }),
+            0);
+  ASSERT_GT(fs::file_size(model_), 3 * kCeiling / 2);
+  const int megabytes = in_child([&] {
+    reset_peak_resident();
+    QuantizeOptions options = rtn("q4_k_m");
+    options.max_memory = kCeiling;
+    run(options);
+    return static_cast<int>(peak_resident_bytes() >> 20);
+  });
+  EXPECT_GT(megabytes, 0);
+  EXPECT_LT(megabytes, 64);
+}
+
 class Calibrated : public Quantize {
  protected:
   void SetUp() override {
@@ -230,7 +276,7 @@ TEST_F(Calibrated, ErrorFeedbackBeatsImportanceBeatsNothing) {
   EXPECT_LT(solved, 0.7 * weighted);
   const Json manifest = Checkpoint::open(output_).manifest().at("quantization");
   EXPECT_EQ(manifest.at("calibration").at("tokens"), 8192);
-  EXPECT_EQ(manifest.at("tensors").at(2).at("method"), "gptq");
+  EXPECT_EQ(manifest.at("tensors").at("methods").at(2).at(0), "gptq");
 }
 
 TEST_F(Calibrated, GivesTheSameFileForEveryNumberOfThreads) {

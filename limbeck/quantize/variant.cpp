@@ -2,6 +2,7 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/interrupt.h"
+#include "limbeck/base/mapped_file.h"
 #include "limbeck/base/progress.h"
 #include "limbeck/base/version.h"
 #include "limbeck/quantize/solve_tensor.h"
@@ -103,6 +104,7 @@ void Variant::round_all() {
     use_rounded(tensor, i);
     facts->erase("bytes");
     records_.push_back(*std::move(facts));
+    if (options_.max_memory > 0) release_mapped(weight.bytes);
     progress.update(done += weight.bytes.size(), tensor.name);
   }
 }

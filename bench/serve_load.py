@@ -53,8 +53,8 @@ def measure(port):
     return REQUESTS * TOKENS / (time.monotonic() - begin), statistics.median(seconds)
 
 
-def cell(values):
-    return f"{statistics.median(values):,.1f} ({min(values):,.1f}-{max(values):,.1f})"
+def cell(values, digits=1):
+    return " ".join((f"{statistics.median(values):,.{digits}f}", f"({min(values):,.{digits}f}-{max(values):,.{digits}f})"))
 
 
 servers = {name: int(port) for name, port in (word.split("=") for word in sys.argv[1:])}
@@ -67,4 +67,4 @@ for name in servers:
     print(f"| {name} | {cell([r[name][0] for r in rounds])} | {cell([r[name][1] for r in rounds])} |")
 if len(servers) == 2:
     first, second = servers
-    print(f"\n{first} / {second}, by round: {cell([r[first][0] / r[second][0] for r in rounds])}")
+    print(f"\n{first} / {second}, by round: {cell([r[first][0] / r[second][0] for r in rounds], 2)}")

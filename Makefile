@@ -1,5 +1,5 @@
 # Each target sets the machine up by itself; see scripts/setup.sh.
-.PHONY: build test demo edge package bench fuzz soak format check-format sanitize setup
+.PHONY: build test demo edge package bench fuzz soak lint format check-format sanitize setup
 .DEFAULT_GOAL := build
 
 JOBS := $(shell scripts/jobs.sh)
@@ -52,6 +52,9 @@ soak: test ## long fuzzing, then the tests again and again
 	FUZZ_SECONDS=$${SOAK_SECONDS:-600} scripts/fuzz.sh
 	$(CTEST) --test-dir build/release -L soak
 	$(CTEST) --test-dir build/release -L 'unit|e2e' --repeat until-fail:20
+
+lint: ## cppcheck without a finding that is not explained
+	scripts/lint.sh
 
 format:
 	scripts/format.sh

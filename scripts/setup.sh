@@ -8,7 +8,7 @@ build="make g++ cmake ninja-build pkg-config
   libfmt-dev nlohmann-json3-dev libyaml-cpp-dev libssl-dev libcli11-dev libcurl4-openssl-dev
   libboost-dev libpcre2-dev libutf8proc-dev libsqlite3-dev libgtest-dev libbenchmark-dev
   libtorch-dev libopenblas0-openmp"
-developer="clang-14 libclang-rt-14-dev clang-format-14 python3 python3-venv chromium"
+developer="cppcheck strace clang-14 libclang-rt-14-dev clang-format-14 python3 python3-venv chromium"
 
 packages=$build
 if [ "${1:-}" = developer ]; then packages="$packages $developer"; fi

@@ -52,6 +52,7 @@ for seed in "${seeds[@]}"; do
   theirs "trl-sft-$seed" sft "$seed"
 done
 for model in *.model; do
-  "$limbeck" eval "$model" --task $task --threads "$threads" --json -q >"${model%.model}.score"
+  # In the form that both were trained on; ours say it of themselves.
+  "$limbeck" eval "$model" --task $task --prompt bare --threads "$threads" --json -q >"${model%.model}.score"
 done
 "$python" "$here/table.py" "${seeds[@]}"

@@ -329,13 +329,18 @@ void Service::dispatch(const Request& request, const std::shared_ptr<Exchange>& 
     const std::string text = replace_invalid_utf8(tokenizer.decode(ids, false));
     return send(*exchange, Json{{"content", text}, {"prompt", text}});
   }
-  need("GET");
-  if (is("/models")) return send(*exchange, models());
-  if (is("/models/" + model_name_)) return send(*exchange, models()["data"][0]);
-  if (is("/tokenizer_info")) return send(*exchange, tokenizer_info());
-  if (is("/health")) return send(*exchange, Json{{"status", "ok"}});
-  if (is("/metrics"))
+  const auto asked = [&](std::string_view path) {
+    if (!is(path)) return false;
+    need("GET");
+    return true;
+  };
+  if (asked("/models")) return send(*exchange, models());
+  if (asked("/models/" + model_name_)) return send(*exchange, models()["data"][0]);
+  if (asked("/tokenizer_info")) return send(*exchange, tokenizer_info());
+  if (asked("/health")) return send(*exchange, Json{{"status", "ok"}});
+  if (asked("/metrics")) {
     return exchange->reply(200, metrics_text(engine_.stats()), "text/plain; version=0.0.4");
+  }
   throw ApiError(404, "", fmt::format("there is no {}", request.path.substr(0, 200)));
 }
 

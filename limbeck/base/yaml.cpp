@@ -192,12 +192,20 @@ void check_text(std::string_view text, std::string_view origin) {
   }
 }
 
+// Line ends of YAML 1.1 and the byte order mark: readers fold or drop them where they stand bare.
+bool has_odd_breaks(std::string_view text) {
+  for (const std::string_view odd : {"\u0085", "\u2028", "\u2029", "\ufeff"}) {
+    if (text.find(odd) != text.npos) return true;
+  }
+  return false;
+}
+
 bool is_plain(const std::string& text) {
   const auto safe = [](unsigned char c) {
     return std::isalnum(c) || c == '_' || c == '-' || c == '.' || c == '/' || c == ' ' || c >= 0x80;
   };
   if (text.empty() || !std::isalpha(static_cast<unsigned char>(text[0])) || text.back() == ' ' ||
-      text.size() > 100 || !std::ranges::all_of(text, safe)) {
+      text.size() > 100 || !std::ranges::all_of(text, safe) || has_odd_breaks(text)) {
     return false;
   }
   const auto scalar = plain_scalar(text);
@@ -207,6 +215,9 @@ bool is_plain(const std::string& text) {
 std::string scalar_text(const Json& json) {
   if (json.is_string() && is_plain(json.get_ref<const std::string&>())) {
     return json.get<std::string>();
+  }
+  if (json.is_string() && has_odd_breaks(json.get_ref<const std::string&>())) {
+    return json.dump(-1, ' ', true, Json::error_handler_t::replace);  // as \u escapes
   }
   return to_text(json);  // JSON scalars, {} and [] are YAML
 }

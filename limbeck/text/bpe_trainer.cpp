@@ -140,8 +140,7 @@ class PairIndex {
     grown_.clear();
     for (const std::uint32_t w : where) merge_in(w, pair, result);
     std::ranges::sort(grown_);
-    const auto repeated = std::ranges::unique(grown_);
-    grown_.erase(repeated.begin(), repeated.end());
+    grown_.erase(std::unique(grown_.begin(), grown_.end()), grown_.end());  // clang 14: no ranges
     for (const Pair p : grown_) {
       const auto now = pairs_.find(p);
       if (now != pairs_.end() && now->second.count > 0) heap_.push({now->second.count, p});

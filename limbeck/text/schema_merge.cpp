@@ -89,7 +89,9 @@ Json merge_schemas(const Json& a, const Json& b, const std::string& where) {
   if (objects) both["properties"] = joined_properties(a, b);
   both.erase("nullable");
   if (a.value("nullable", false) && b.value("nullable", false)) both["nullable"] = true;
-  for (const auto& [key, value] : b.items()) {
+  for (const auto& item : b.items()) {
+    const std::string& key = item.key();
+    const Json& value = item.value();
     if (key == "properties" || key == "nullable" || is_annotation(key)) continue;
     if (!a.contains(key)) {
       both[key] = value;

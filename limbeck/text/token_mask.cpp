@@ -77,7 +77,7 @@ class Walker {
   void walk(std::uint32_t at, const Positions& positions, std::size_t depth, Token&& token,
             End&& end) {
     if (levels_.size() <= depth) levels_.resize(depth + 1);
-    for (const std::uint32_t child : trie_.children(at)) {
+    for (std::uint32_t child = trie_.first_child(at); child < trie_.end_child(at); ++child) {
       levels_[depth].clear();
       const bool ended = step(positions, trie_.byte(child), levels_[depth]);
       if (ended && trie_.has_children(child)) end(child);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <ranges>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,10 +14,9 @@ class TokenTrie {
 
   explicit TokenTrie(std::span<const std::string> tokens);  // empty ones are left out
 
-  // The ids of the nodes below `node`: a range, in the order of their bytes.
-  auto children(std::uint32_t node) const {
-    return std::views::iota(nodes_[node].children_begin, nodes_[node].children_end);
-  }
+  // The ids of the nodes below `node` are [first_child, end_child), in the order of their bytes.
+  std::uint32_t first_child(std::uint32_t node) const { return nodes_[node].children_begin; }
+  std::uint32_t end_child(std::uint32_t node) const { return nodes_[node].children_end; }
   bool has_children(std::uint32_t node) const {
     return nodes_[node].children_begin != nodes_[node].children_end;
   }

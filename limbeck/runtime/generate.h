@@ -27,7 +27,6 @@ struct SamplingOptions {
   double repetition_penalty = 1;  // > 0; of tokens of the prompt and the answer
   double presence_penalty = 0;    // subtracted from the logit of what the answer holds already
   double frequency_penalty = 0;   // the same for each time that it does
-  std::vector<LogitBias> logit_bias = {};
   std::uint64_t seed = 0;
   std::uint64_t stream = 0;  // another stream of the same seed: another draw
 };
@@ -42,6 +41,7 @@ struct GenerateOptions {
   SamplingOptions sampling = {};
   std::vector<std::string> stop = {};  // texts that end the answer (not included in it)
   bool ignore_eos = false;
+  std::vector<LogitBias> logit_bias = {};
   int top_logprobs = 0;              // alternatives reported for each token
   const Grammar* grammar = nullptr;  // the answer's text must be of this language
   const TokenMask* mask = nullptr;   // of token_texts(tokenizer), to be shared; null: made anew

@@ -55,7 +55,7 @@ Generation::Generation(const Tokenizer* tokenizer, const GenerateOptions& option
       options_(options),
       mask_(mask),
       on_text_(std::move(on_text)),
-      sampler_(options.sampling) {
+      sampler_(options.sampling, options.logit_bias) {
   if (tokenizer) decoder_.emplace(*tokenizer);
   if (options.grammar) grammar_.emplace(*options.grammar);
   for (const TokenId id : prompt) sampler_.seen(id);

@@ -20,18 +20,15 @@ void check(const SamplingOptions& o) {
        o.repetition_penalty, "more than 0 (1: none)");
   need(std::isfinite(o.presence_penalty), "presence_penalty", o.presence_penalty, "a number");
   need(std::isfinite(o.frequency_penalty), "frequency_penalty", o.frequency_penalty, "a number");
-  for (const LogitBias& bias : o.logit_bias) {
-    need(std::isfinite(bias.bias), "logit_bias", bias.bias, "a number");
-  }
 }
 
-Sampler::Sampler(const SamplingOptions& options)
+Sampler::Sampler(const SamplingOptions& options, std::span<const LogitBias> bias)
     : options_(options),
       random_(options.seed, options.stream),
       plain_(options.repetition_penalty == 1 && options.presence_penalty == 0 &&
-             options.frequency_penalty == 0 && options.logit_bias.empty()) {
+             options.frequency_penalty == 0 && bias.empty()) {
   check(options);
-  for (const LogitBias& bias : options.logit_bias) bias_[bias.id] += bias.bias;
+  for (const LogitBias& one : bias) bias_[one.id] += one.bias;
 }
 
 void Sampler::answered(TokenId id) {

@@ -18,7 +18,7 @@ void check(const SamplingOptions& options);
 // draw.
 class Sampler {
  public:
-  explicit Sampler(const SamplingOptions& options);
+  explicit Sampler(const SamplingOptions& options, std::span<const LogitBias> bias = {});
 
   // A token of the prompt, for the repetition penalty; one of the answer, for all penalties.
   void seen(TokenId id);

@@ -107,9 +107,11 @@ TEST(Speculative, RefusesWhatCannotBe) {
   ThreadPool pool(1);
   Decoder one(*target.model, pool), two(*target.model, pool);
   SpeculativeStats stats;
-  EXPECT_THROW(generate_speculative_ids(one, two, kPrompt, {}, 0, stats), Error);
-  EXPECT_THROW(generate_speculative_ids(one, two, {}, {}, 2, stats), Error);
-  EXPECT_THROW(generate_speculative_ids(one, two, kPrompt, {.stop = {"x"}}, 2, stats), Error);
+  GenerateOptions options;
+  EXPECT_THROW(generate_speculative_ids(one, two, kPrompt, options, 0, stats), Error);
+  EXPECT_THROW(generate_speculative_ids(one, two, {}, options, 2, stats), Error);
+  options.stop = {"x"};
+  EXPECT_THROW(generate_speculative_ids(one, two, kPrompt, options, 2, stats), Error);
 }
 
 }  // namespace

@@ -75,7 +75,7 @@ void read_sampling(const RequestFields& fields, std::int64_t vocab_size, Samplin
   sampling.repetition_penalty = fields.number("repetition_penalty", 1, 0.01, 100);
   sampling.presence_penalty = fields.number("presence_penalty", 0, -2, 2);
   sampling.frequency_penalty = fields.number("frequency_penalty", 0, -2, 2);
-  sampling.logit_bias = read_bias(fields, vocab_size);
+  out.options.logit_bias = read_bias(fields, vocab_size);
   const Json* seed = fields.find("seed");
   sampling.seed = seed ? static_cast<std::uint64_t>(fields.integer(
                              "seed", 0, std::int64_t{-1} << 62, std::int64_t{1} << 62))

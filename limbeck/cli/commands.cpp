@@ -14,6 +14,7 @@ int run_distill(int argc, char** argv);
 int run_compare(int argc, char** argv);
 int run_eval(int argc, char** argv);
 int run_label(int argc, char** argv);
+int run_synthesize(int argc, char** argv);
 int run_tokenize(int argc, char** argv);
 int run_template(int argc, char** argv);
 int run_quantize(int argc, char** argv);
@@ -37,6 +38,8 @@ std::span<const Command> commands() noexcept {
       {"compare", "models side by side on your own task", run_compare},
       {"eval", "score a model on a task, or on a text", run_eval},
       {"label", "answer a task's training inputs with a teacher, into a store", run_label},
+      {"synthesize", "new training rows from a few, written and judged by a teacher",
+       run_synthesize},
       {"tokenize", "text to token ids, and back", run_tokenize},
       {"template", "messages to the prompt that a chat template makes of them", run_template},
       {"quantize", "store a model in fewer bits", run_quantize},

@@ -6,6 +6,7 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/base/yaml.h"
 #include "limbeck/cli/arguments.h"
+#include "limbeck/cli/teacher_options.h"
 #include "limbeck/distill/train_options.h"
 #include "limbeck/pipeline/distill_task.h"
 #include "limbeck/pipeline/model_card.h"
@@ -36,20 +37,28 @@ pipeline::ModelStart parse_student(const std::string& text) {
 }  // namespace
 
 int run_distill(int argc, char** argv) {
-  std::string teacher, student, task_folder, output, signal = "top_k", config;
+  TeacherChoice teacher;
+  std::string student, task_folder, output, signal = "top_k", config;
+  bool dry_run = false;
   double gate = -1;
-  std::int64_t limit = 0;
+  pipeline::LabelTask labels;
   pipeline::StudentTraining training;
   training.options.epochs = 6;
-  LabelRequest request;
-  Arguments arguments("distill",
-                      "Train a small student on a teacher's answers to one task: the teacher is "
-                      "evaluated first, answers (and soft labels) go to a store that is\n"
-                      "never paid for twice, the student learns 0.5 cross-entropy + 0.5 forward KL "
-                      "on answer tokens, and the best by the task metric is kept.",
-                      kExamples);
+  LabelRequest& request = labels.request;
+  Arguments arguments(
+      "distill",
+      "Train a small student on a teacher's answers to one task: the teacher is "
+      "evaluated first, answers (and soft labels) go to a store that is\n"
+      "never paid for twice, the student learns 0.5 cross-entropy + 0.5 forward KL "
+      "on answer tokens, and the best by the task metric is kept. Training options (--config): "
+      "loss, "
+      "soft_weight, temperature, epochs, learning_rate, batch_tokens, lora, on_policy, "
+      "hidden, attention, ema, patience, ..: docs/distillation.md",
+      kExamples);
   CLI::App& app = arguments.app();
-  app.add_option("--teacher", teacher, "Model folder or .gguf file")->required();
+  app.add_option("--teacher", teacher.model,
+                 "Model folder, .gguf file, or http://host:port/v1#name")
+      ->required();
   app.add_option("--student", student,
                  "Model to start from, or a shape: {hidden: 64, layers: 3, heads: 4}")
       ->required();
@@ -63,7 +72,8 @@ int run_distill(int argc, char** argv) {
   app.add_option("--k", request.k, "Soft-label entries (top_k) or draws (sampled) a token")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  app.add_option("--limit", limit, "Training inputs to use; 0: all")->check(CLI::NonNegativeNumber);
+  app.add_option("--limit", labels.limit, "Training inputs to use; 0: all")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--epochs", training.options.epochs, "Passes over the answers")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -78,8 +88,11 @@ int run_distill(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--config", config,
                  "YAML file with any training option (loss, soft_weight, temperature, ...)");
+  app.add_flag("--dry-run", dry_run, "Say what the teacher will be asked, and stop");
+  add_endpoint_options(app, teacher.budget);
   arguments.add_json();
   if (!arguments.parse(argc, argv)) return 0;
+  check_budget(teacher.budget, "limbeck distill");
 
   if (!config.empty()) {
     const Json json = read_yaml_file(config);
@@ -90,27 +103,35 @@ int run_distill(int argc, char** argv) {
   training.start = parse_student(student);
   training.options.seed = request.seed = arguments.common().seed;
   request.signal = signal_of(signal);
-  training.soft_labels =
-      request.signal != Signal::text || pipeline::needs_teacher(training.options);
-
   const Task task = read_task(task_folder);
   for (const std::string& note : task.notes) say(fmt::format("{}: {}", task.name, note));
   ThreadPool pool(arguments.common().threads);
   const std::filesystem::path work =
       output + ".work";  // store and checkpoints: a killed run goes on from here
-  const Json gated =
-      pipeline::gate(teacher, task, std::nullopt, pipeline::gate_threshold(task.kind, gate), pool);
-  const auto labelled = pipeline::label_task(teacher, task, std::nullopt, request, limit, 0.1,
-                                             work / "answers.sqlite", pool);
-  training.teacher_hash = pipeline::content_hash(teacher);
-  const Json trained = pipeline::train_student(training, teacher, task, labelled,
+  labels.store = work / "answers.sqlite";
+  if (is_endpoint(teacher.model) && request.signal != Signal::text)
+    teacher.vocabulary = training.start.model;
+  // What an endpoint says of its probabilities is of use only in a vocabulary that is known.
+  if (is_endpoint(teacher.model) && teacher.vocabulary.empty()) request.signal = Signal::text;
+  training.vocabulary = teacher.vocabulary;
+  training.soft_labels =
+      request.signal != Signal::text || pipeline::needs_teacher(training.options);
+  if (dry_run) {
+    print(to_text(pipeline::estimate_task(teacher, task, labels, pool), 2) + "\n");
+    return 0;
+  }
+  const Json gated = pipeline::gate(teacher, task, std::nullopt,
+                                    pipeline::gate_threshold(task.kind, gate), labels.store, pool);
+  const auto labelled = pipeline::label_task(teacher, task, labels, pool);
+  training.teacher_hash = pipeline::content_hash(teacher.model);
+  const Json trained = pipeline::train_student(training, teacher.model, task, labelled,
                                                work / "checkpoints", output, pool);
   pipeline::CardFacts card;
-  card.base = is_endpoint(teacher)
-                  ? teacher
-                  : std::filesystem::path(teacher).lexically_normal().filename().string();
+  card.base = is_endpoint(teacher.model)
+                  ? teacher.model
+                  : std::filesystem::path(teacher.model).lexically_normal().filename().string();
   card.base_relation = "finetune";
-  card.license = pipeline::license_of(teacher);
+  card.license = pipeline::license_of(teacher.model);
   pipeline::write_card(output, card);
   if (arguments.common().json) {
     print_json(

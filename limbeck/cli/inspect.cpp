@@ -28,6 +28,7 @@ struct Contents {
   std::uint64_t file_bytes = 0;
   std::optional<std::int64_t> parameters;  // of the architecture, if it is known
   bool packed = false;                     // several weights in one element of the tensors
+  Json cut = Json::object();               // what was cut out of a larger model, by the manifest
   std::string problem;                     // why it cannot be run; empty: it can
 };
 
@@ -111,6 +112,10 @@ Contents read(const fs::path& path) {
     out.parameters = parameter_count(checkpoint.architecture());
     out.file_bytes = checkpoint.file_bytes();
     out.packed = !checkpoint.packed_notes().empty();
+    for (const char* key : {"cut", "vocabulary"}) {
+      if (const auto found = checkpoint.manifest().find(key); found != checkpoint.manifest().end())
+        out.cut[key] = *found;
+    }
     if (!checkpoint.unused().empty()) {
       out.problem = fmt::format("{} tensors are not used, the first is '{}'",
                                 checkpoint.unused().size(), checkpoint.unused()[0]);
@@ -166,6 +171,7 @@ Json to_json(const Contents& contents) {
   }
   out["tensors"] = std::move(tensors);
   out["metadata"] = contents.metadata;
+  if (!contents.cut.empty()) out["cut_from_teacher"] = contents.cut;
   if (!contents.problem.empty()) out["problem"] = contents.problem;
   return out;
 }
@@ -194,6 +200,10 @@ void print_text(const Contents& contents) {
       contents.tensors.size(), human_count(static_cast<double>(totals.parameters)),
       human_bytes(static_cast<double>(totals.tensor_bytes)), totals.bits_per_weight,
       human_bytes(static_cast<double>(contents.file_bytes)));
+  for (const auto& [key, value] : contents.cut.items()) {
+    text += fmt::format("{}: {}\n", key == "cut" ? "cut from its teacher" : "vocabulary cut down",
+                        safe_tty(to_text(value)));
+  }
   if (!contents.problem.empty()) text += "note: " + safe_tty(contents.problem) + '\n';
   print(text);
 }

@@ -5,7 +5,9 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/cli/arguments.h"
+#include "limbeck/cli/teacher_options.h"
 #include "limbeck/format/rows.h"
+#include "limbeck/teacher/answer_store.h"
 
 namespace limbeck::cli {
 namespace {
@@ -16,16 +18,17 @@ constexpr const char* kExamples =
     "--dry-run";
 
 struct LabelOptions {
-  std::string task, teacher, store, signal = "text", prompt, rows;
+  std::string task, store, signal = "text", prompt, rows;
+  TeacherChoice teacher;
   std::int64_t limit = 0;
-  bool dry_run = false, free_form = false;
+  bool dry_run = false, smoke = false, free_form = false;
   LabelRequest request;
 };
 
 void add_options(CLI::App& app, LabelOptions& options) {
   app.add_option("--task", options.task, "Task folder: its training inputs are answered")
       ->required();
-  app.add_option("--teacher", options.teacher,
+  app.add_option("--teacher", options.teacher.model,
                  "Model folder, .gguf file, or http://host:port/v1#name")
       ->required();
   app.add_option("-o,--output", options.store, "The answer store (SQLite), made or gone on with")
@@ -42,36 +45,37 @@ void add_options(CLI::App& app, LabelOptions& options) {
                  "full, instruction or bare; default: as the teacher was trained");
   app.add_flag("--free-form", options.free_form, "Do not force answers into the task's form");
   app.add_option("--rows", options.rows, "Also write input and valid answer as a train.jsonl here");
-  app.add_flag("--dry-run", options.dry_run, "Say what would be asked, and ask nothing");
+  app.add_option("--vocabulary", options.teacher.vocabulary,
+                 "Endpoints, --signal top_k: the model in whose tokens the soft labels are kept");
+  app.add_flag("--dry-run", options.dry_run,
+               "Say what would be asked, its tokens, time and cost, and ask nothing");
+  app.add_flag("--smoke", options.smoke,
+               "Ask 16 items, say what the others will take by them, and stop");
+  add_endpoint_options(app, options.teacher.budget);
 }
 
-// What labelling would ask, and its first request.
+// What labelling would ask and take, and its first request.
 int dry_run(const LabelOptions& options, const Task& task, std::span<const Example> examples,
-            PromptStyle style, bool json) {
-  double characters = 0;
-  for (const Example& example : examples) {
-    for (const Json& message : prompt_messages(task, example.input, style)) {
-      characters += static_cast<double>(message["content"].get_ref<const std::string&>().size());
-    }
-  }
-  // Four characters a token: English text under the usual vocabularies.
-  const double prompt_tokens = characters / 4;
-  const auto answer_tokens =
-      static_cast<double>(examples.size()) * static_cast<double>(options.request.max_tokens);
+            std::optional<PromptStyle> style, ThreadPool& pool, bool json) {
+  OpenTeacher teacher(options.teacher, pool);
+  LabelRequest request = options.request;
+  request.style = style.value_or(teacher.style());
+  std::optional<AnswerStore> store;
+  if (std::filesystem::exists(options.store)) store.emplace(options.store);
+  const LabelEstimate estimate =
+      estimate_labels(teacher.teacher().identity(), teacher.tokenizer(), teacher.budget(), task,
+                      examples, request, store ? &*store : nullptr);
+  const Json first = prompt_messages(task, examples[0].input, request.style);
   if (json) {
     print_json({{"dry_run", true},
                 {"items", examples.size()},
-                {"prompt", name(style)},
-                {"estimated_prompt_tokens", prompt_tokens},
-                {"most_answer_tokens", answer_tokens},
-                {"first_request", prompt_messages(task, examples[0].input, style)}});
+                {"prompt", name(request.style)},
+                {"estimate", to_json(estimate)},
+                {"first_request", first}});
     return 0;
   }
-  print(
-      fmt::format("{} items, about {} prompt tokens, at most {} answer tokens (what the store has "
-                  "is not asked again)\nthe first request:\n{}\n",
-                  examples.size(), human_count(prompt_tokens), human_count(answer_tokens),
-                  safe_tty(to_text(prompt_messages(task, examples[0].input, style), 2), true)));
+  print(fmt::format("{}\nthe first request:\n{}\n", text_of(estimate),
+                    safe_tty(to_text(first, 2), true)));
   return 0;
 }
 
@@ -87,12 +91,16 @@ void write_rows(const std::string& path, const Task& task, std::span<const Examp
 
 int run(const LabelOptions& options, const Task& task, std::span<const Example> examples,
         std::optional<PromptStyle> style, ThreadPool& pool, bool json) {
-  const LabelOutcome outcome =
-      label_examples(options.teacher, task, examples, style, options.request, options.store, pool);
+  OpenTeacher teacher(options.teacher, pool);
+  LabelJob job;
+  job.style = style;
+  job.store = options.store;
+  job.smoke_only = options.smoke;
+  const LabelOutcome outcome = label_examples(teacher, task, examples, options.request, job);
   std::int64_t valid = 0, right = 0, gold = 0;
   for (std::size_t i = 0; i < examples.size(); ++i) {
     valid += parse_answer(task, outcome.answers[i].text).valid;
-    if (!examples[i].output) continue;
+    if (!examples[i].output || (options.smoke && outcome.answers[i].text.empty())) continue;
     ++gold;
     right += score_answer(task, outcome.answers[i].text, *examples[i].output).primary == 1;
   }
@@ -105,13 +113,14 @@ int run(const LabelOptions& options, const Task& task, std::span<const Example> 
     return 0;
   }
   const LabelReport& report = outcome.report;
-  print(
-      fmt::format("{} items: {} from the store, {} asked ({} prompt and {} answer tokens) in {}; "
-                  "{} valid answers\n",
-                  report.items, report.from_store, report.asked,
-                  human_count(static_cast<double>(report.prompt_tokens)),
-                  human_count(static_cast<double>(report.answer_tokens)),
-                  human_seconds(report.seconds), valid));
+  print(fmt::format(
+      "{} items: {} from the store, {} asked ({} prompt and {} answer tokens) in {}; "
+      "{} valid answers{}\n",
+      report.items, report.from_store, report.asked,
+      human_count(static_cast<double>(report.prompt_tokens)),
+      human_count(static_cast<double>(report.answer_tokens)), human_seconds(report.seconds), valid,
+      report.requests > 0 ? fmt::format("; {} requests, cost {:.4g}", report.requests, report.cost)
+                          : ""));
   if (gold > 0) print(fmt::format("{} of {} agree with the gold output\n", right, gold));
   if (report.soft_positions > 0) {
     print(fmt::format(
@@ -145,14 +154,11 @@ int run_label(int argc, char** argv) {
     fail(ErrorKind::usage, "{}: there is no training input to label", task.name);
   std::optional<PromptStyle> style;
   if (!options.prompt.empty()) style = prompt_style(options.prompt);
-  if (options.dry_run) {
-    if (!style && !is_endpoint(options.teacher)) {
-      style = prompt_style_of(Checkpoint::open(options.teacher).manifest());
-    }
-    return dry_run(options, task, examples, style.value_or(PromptStyle::full),
-                   arguments.common().json);
-  }
+  check_budget(options.teacher.budget, "limbeck label");
   ThreadPool pool(arguments.common().threads);
+  if (options.dry_run) {
+    return dry_run(options, task, examples, style, pool, arguments.common().json);
+  }
   return run(options, task, examples, style, pool, arguments.common().json);
 }
 

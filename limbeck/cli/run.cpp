@@ -40,23 +40,32 @@ int run_run(int argc, char** argv) {
   std::filesystem::path recipe_path, base = "runs";
   std::string run_dir;
   bool resume = false, dry_run = false;
-  Arguments arguments("run",
-                      "Gate the teacher, label, distil, quantize, compare and report, as a recipe "
-                      "says. A run that was killed resumes.",
-                      kExamples);
+  Arguments arguments(
+      "run",
+      "Gate the teacher, label, distil, quantize, compare and report, as a recipe "
+      "says. A run that was killed resumes.\n"
+      "A recipe's keys: task, name, seed, seeds; teacher {model | train | endpoint, "
+      "model, max_cost, rpm, ..}; label {signal, k};\nstudent {model | shape | "
+      "from: teacher, layers, ffn, ..; vocabulary}; distill {epochs, loss, control, "
+      "..}; quantize [{type, method, of}];\ncompare {tasks, texts, limit}. All of "
+      "them: docs/distillation.md.",
+      kExamples);
   arguments.app().add_option("recipe", recipe_path, "The recipe, a YAML file")->required();
   arguments.app().add_option("--run-dir", run_dir,
                              "Folder of this run: made if absent, resumed if there");
   arguments.app().add_option("--runs", base, "Folder that holds the runs")->capture_default_str();
   arguments.app().add_flag("--resume", resume, "Go on with the newest run of this recipe");
-  arguments.app().add_flag("--dry-run", dry_run,
-                           "Print the recipe with every default filled in, and stop");
+  arguments.app().add_flag(
+      "--dry-run", dry_run,
+      "Print the recipe with every default filled in, and what the teacher will be asked: "
+      "requests, tokens, time, cost; then stop");
   arguments.add_json();
   if (!arguments.parse(argc, argv)) return 0;
 
   pipeline::Recipe recipe = pipeline::read_recipe(recipe_path);
+  ThreadPool pool(arguments.common().threads);
   if (dry_run) {
-    print(to_text(recipe.resolved, 2) + "\n");
+    print(to_text(pipeline::dry_run(recipe, pool), 2) + "\n");
     return 0;
   }
   pipeline::RunOptions options;
@@ -64,7 +73,6 @@ int run_run(int argc, char** argv) {
   options.folder = choose_folder(run_dir, base, resume, recipe);
   options.command = "limbeck run " + recipe_path.string();
   say(fmt::format("run: {}", options.folder.string()));
-  ThreadPool pool(arguments.common().threads);
   const Json results = pipeline::run(recipe, options, pool);
   if (arguments.common().json) {
     print_json(results);

@@ -6,9 +6,10 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/base/sha256.h"
 #include "limbeck/evaluate/evaluate.h"
+#include "limbeck/model/trim_vocabulary.h"
+#include "limbeck/pipeline/cut_start.h"
 #include "limbeck/pipeline/train_rows.h"
 #include "limbeck/pipeline/train_student.h"
-#include "limbeck/teacher/answer_store.h"
 #include "limbeck/text/bpe_trainer.h"
 #include "limbeck/text/chat_prompt.h"
 
@@ -45,7 +46,8 @@ distill::Start start_of(const ModelStart& start) {
   return from;
 }
 
-std::int64_t context_of(const ModelStart& start) {
+std::int64_t context_of(const ModelStart& start, const std::string& teacher = {}) {
+  if (start.cut) return read_architecture(teacher).context_length;
   return start.shape ? start.shape->context_length : read_architecture(start.model).context_length;
 }
 
@@ -56,23 +58,73 @@ void warn_of_left_out(const RowSet& set, std::string_view what) {
     say(fmt::format("{}: {} answers left out, not of the task's form", what, set.invalid));
 }
 
+using Texts = std::function<void(const std::function<void(std::string_view)>&)>;
+
+Tokenizer task_tokenizer(int vocab_size, const Texts& texts) {
+  BpeTrainOptions options;
+  options.vocab_size = vocab_size;
+  options.chat_template = kDefaultChatTemplate;
+  const TrainedTokenizer trained = train_bpe(texts, options);
+  return Tokenizer::from_json(trained.tokenizer_json, trained.tokenizer_config_json,
+                              "the tokenizer trained here");
+}
+
 // The tokenizer of a fresh teacher: taken from a model, or trained on the task's own texts.
 Tokenizer teacher_tokenizer(const TeacherTraining& training, const Task& task) {
   if (!training.start.model.empty()) return Tokenizer::open(training.start.model);
   if (!training.tokenizer.empty()) return Tokenizer::open(training.tokenizer);
-  BpeTrainOptions options;
-  options.vocab_size = training.vocab_size;
-  options.chat_template = kDefaultChatTemplate;
-  const auto texts = [&](const std::function<void(std::string_view)>& take) {
-    for (const Example& example : task.train) {
-      for (const Json& message : prompt_messages(task, example.input, training.style))
-        take(message.at("content").get<std::string>());
-      if (example.output) take(answer_text(task, *example.output));
-    }
+  return task_tokenizer(
+      training.vocab_size, [&](const std::function<void(std::string_view)>& take) {
+        for (const Example& example : task.train) {
+          for (const Json& message : prompt_messages(task, example.input, training.style))
+            take(message.at("content").get<std::string>());
+          if (example.output) take(answer_text(task, *example.output));
+        }
+      });
+}
+
+void take_texts(const Task& task, const Labelled& labelled,
+                const std::function<void(std::string_view)>& take) {
+  for (std::size_t i = 0; i < labelled.train.size(); ++i) {
+    for (const Json& message : prompt_messages(task, labelled.train[i].input, PromptStyle::bare))
+      take(message.at("content").get_ref<const std::string&>());
+    take(labelled.answers[i].text);
+  }
+}
+
+// The tokenizer that the student will read with.
+Tokenizer student_tokenizer(const ModelStart& start, const std::string& teacher, const Task& task,
+                            const Labelled& labelled) {
+  if (start.cut) return Tokenizer::open(teacher);
+  if (!start.shape) return Tokenizer::open(start.model);
+  if (!start.tokenizer.empty()) return Tokenizer::open(start.tokenizer);
+  if (!is_endpoint(teacher)) return Tokenizer::open(teacher);
+  return task_tokenizer(start.vocab_size,
+                        [&](const auto& take) { take_texts(task, labelled, take); });
+}
+
+// Every token that the task is known to use: of the rows, and of the answers it allows.
+std::vector<TokenId> tokens_of(const RowSet& set, const Tokenizer& tokenizer, const Task& task) {
+  std::vector<TokenId> used;
+  for (const distill::TrainRow& row : set.rows)
+    used.insert(used.end(), row.tokens.begin(), row.tokens.end());
+  const auto add = [&](const std::string& text) {
+    const auto ids = tokenizer.encode(text, false);
+    used.insert(used.end(), ids.begin(), ids.end());
   };
-  const TrainedTokenizer trained = train_bpe(texts, options);
-  return Tokenizer::from_json(trained.tokenizer_json, trained.tokenizer_config_json,
-                              "the tokenizer trained here");
+  for (const std::string& label : task.labels) add(label);
+  if (!task.schema.is_null()) add(to_text(task.schema));
+  if (!task.tools.is_null()) add(to_text(task.tools));
+  std::ranges::sort(used);
+  used.erase(std::unique(used.begin(), used.end()), used.end());
+  return used;
+}
+
+// Are the ids of the teacher's answers those of this tokenizer?
+bool same_vocabulary(const StudentTraining& training, const std::string& teacher,
+                     const Tokenizer& tokenizer) {
+  const auto whose = is_endpoint(teacher) ? training.vocabulary : std::filesystem::path(teacher);
+  return !whose.empty() && Tokenizer::open(whose).hash() == tokenizer.hash();
 }
 
 // The control arm: the same training without anything of the teacher but its answers.
@@ -101,37 +153,6 @@ std::string task_hash(const Task& task) {
   return hash.hex();
 }
 
-double gate_threshold(TaskKind kind, double asked) {
-  if (asked >= 0) return asked;
-  return kind == TaskKind::tool_calling ? 0.70 : 0.80;
-}
-
-Json gate(const std::string& teacher, const Task& task, std::optional<PromptStyle> style,
-          double threshold, ThreadPool& pool) {
-  const Checkpoint checkpoint = Checkpoint::open(teacher);
-  const Model model(checkpoint);
-  AnswerOptions options;
-  options.style = style.value_or(prompt_style_of(checkpoint.manifest()));
-  Progress progress("gate", task.test.size(), "items");
-  const auto answers = answer_locally(model, pool, task, task.test, options,
-                                      [&](std::size_t done) { progress.update(done); });
-  progress.finish();
-  const TaskResult result = score_task(task, task.test, answers);
-  const Interval score = result.metrics.at(result.primary);
-  say(fmt::format("gate: teacher's {} {:.1f} % ({:.1f}-{:.1f}, n = {}), needed {:.1f} %",
-                  result.primary, 100 * score.value, 100 * score.low, 100 * score.high, result.n,
-                  100 * threshold));
-  if (score.value < threshold) {
-    fail_try(
-        ErrorKind::quality,
-        "use a better teacher, fine-tune this one on the task, or lower 'gate:' knowingly",
-        "the teacher reaches {:.1f} % {} on the {} test items of {}, the gate asks for {:.1f} %",
-        100 * score.value, result.primary, result.n, task.name, 100 * threshold);
-  }
-  return {{"metric", result.primary}, {"value", score.value}, {"low", score.low},
-          {"high", score.high},       {"n", result.n},        {"threshold", threshold}};
-}
-
 Json train_teacher(const TeacherTraining& training, const Task& task, double dev_fraction,
                    const std::filesystem::path& work, const std::filesystem::path& output,
                    ThreadPool& pool) {
@@ -158,57 +179,22 @@ Json train_teacher(const TeacherTraining& training, const Task& task, double dev
                                 manifest));
 }
 
-Labelled label_task(const std::string& teacher, const Task& task, std::optional<PromptStyle> style,
-                    const LabelRequest& request, std::int64_t limit, double dev_fraction,
-                    const std::filesystem::path& store, ThreadPool& pool) {
-  std::vector<Example> examples = task.train;
-  if (limit > 0 && static_cast<std::int64_t>(examples.size()) > limit)
-    examples.resize(static_cast<std::size_t>(limit));
-  const Split split = split_dev(examples, dev_fraction, request.seed);
-  const Checkpoint checkpoint = Checkpoint::open(teacher);
-  const Model model(checkpoint);
-  const auto answering = local_teacher(model, pool);
-  AnswerStore answers(store);
-  const auto ask = [&](const char* what, const std::vector<Example>& items, LabelRequest asked,
-                       LabelReport& report) {
-    asked.style = style.value_or(prompt_style_of(checkpoint.manifest()));
-    Progress progress(what, items.size(), "items");
-    return label(*answering, task, items, asked, &answers, &report,
-                 [&](std::size_t done) { progress.update(done); });
-  };
-  Labelled labelled;
-  labelled.train = split.train;
-  LabelRequest text_only = request;
-  text_only.signal = Signal::text;
-  LabelReport train_report, dev_report;
-  labelled.answers = ask("label", split.train, request, train_report);
-  const std::vector<TeacherAnswer> dev = ask("label dev", split.dev, text_only, dev_report);
-  for (std::size_t i = 0; i < split.dev.size(); ++i) {
-    const ParsedAnswer parsed = parse_answer(task, dev[i].text);
-    if (!parsed.valid) continue;
-    labelled.dev.push_back(split.dev[i]);
-    labelled.dev.back().output = parsed.value;
-  }
-  labelled.summary = {{"train", split.train.size()},
-                      {"dev", labelled.dev.size()},
-                      {"labelled", limbeck::to_json(train_report)},
-                      {"labelled_dev", limbeck::to_json(dev_report)}};
-  return labelled;
-}
-
 Json train_student(const StudentTraining& training, const std::string& teacher, const Task& task,
                    const Labelled& labelled, const std::filesystem::path& work,
                    const std::filesystem::path& output, ThreadPool& pool) {
-  const bool fresh = training.start.shape.has_value();
-  const Tokenizer teachers = Tokenizer::open(teacher);
-  const Tokenizer tokenizer =
-      Tokenizer::open(fresh ? std::filesystem::path(teacher) : training.start.model);
-  const bool same_vocabulary = tokenizer.hash() == teachers.hash();
-  if (!same_vocabulary && training.options.loss != distill::Loss::uld)
-    say("distill: the student's vocabulary differs from the teacher's, so it learns from the "
-        "teacher's texts alone (loss: uld would compare distributions across them)");
-  RowSet set = answer_rows(tokenizer, task, labelled.train, labelled.answers, PromptStyle::bare,
-                           context_of(training.start), same_vocabulary && training.soft_labels);
+  std::optional<Tokenizer> tokenizer = student_tokenizer(training.start, teacher, task, labelled);
+  const bool same = same_vocabulary(training, teacher, *tokenizer);
+  if (!same && training.options.loss != distill::Loss::uld && training.soft_labels)
+    say("distill: the student learns from the teacher's texts alone: " +
+        std::string(is_endpoint(teacher)
+                        ? "no probabilities in its vocabulary were asked for"
+                        : "its vocabulary differs (loss: uld would compare distributions)"));
+  std::vector<TeacherAnswer> answers = labelled.answers;
+  const auto make_rows = [&] {
+    return answer_rows(*tokenizer, task, labelled.train, answers, PromptStyle::bare,
+                       context_of(training.start, teacher), same && training.soft_labels);
+  };
+  RowSet set = make_rows();
   warn_of_left_out(set, "distill");
   if (set.rows.empty())
     fail(ErrorKind::usage, "{}: no answer of the teacher is left to train the student on",
@@ -219,25 +205,41 @@ Json train_student(const StudentTraining& training, const std::string& teacher, 
   options.checkpoint_folder = work;
   options.metrics_file = work / "metrics.jsonl";
   options.threads = pool.size();
-  const Json manifest = {
-      {"prompt", "bare"},
-      {"task", task.name},
-      {"teacher", {{"sha256", training.teacher_hash}}},
-      {"training",
-       {{"method", training.soft_labels ? "distillation: cross-entropy and soft labels"
-                                        : "training on the teacher's texts"},
-        {"rows", set.rows.size()},
-        {"soft_rows", set.soft}}}};
+  if (!training.soft_labels) options = on_texts_alone(options);
+
+  distill::Start start = start_of(training.start);
+  Json made = Json::object();  // how the start was made: for the manifest
+  if (training.start.cut) {
+    start.model = cut_from_teacher(teacher, *training.start.cut, set.rows, options, work);
+    made["cut"] = Checkpoint::open(start.model).manifest().value("cut", Json());
+  }
+  if (training.start.task_vocabulary) {
+    const auto kept =
+        trim_vocabulary(start.model, tokens_of(set, *tokenizer, task), work / "trimmed");
+    start.model = work / "trimmed";
+    made["vocabulary"] = Checkpoint::open(start.model).manifest().at("vocabulary");
+    tokenizer = Tokenizer::open(start.model);
+    renumber_answers(answers, kept);
+    set = make_rows();
+  }
+  Json manifest = {{"prompt", "bare"},
+                   {"task", task.name},
+                   {"teacher", {{"sha256", training.teacher_hash}}},
+                   {"training",
+                    {{"method", training.soft_labels ? "distillation: cross-entropy and soft labels"
+                                                     : "training on the teacher's texts"},
+                     {"rows", set.rows.size()},
+                     {"soft_rows", set.soft}}}};
+  manifest.update(made);
   const auto dev = [&](const std::filesystem::path& folder) {
     return task_score(folder, task, labelled.dev, PromptStyle::bare, pool);
   };
-  const auto start = start_of(training.start);
-  if (!training.soft_labels) options = on_texts_alone(options);
-  Json result = to_json(train_by_options({start, teacher, tokenizer, task, labelled.train,
-                                          labelled.answers, set, options, dev, output},
-                                         manifest, pool));
+  Json result = to_json(train_by_options(
+      {start, teacher, *tokenizer, task, labelled.train, answers, set, options, dev, output},
+      manifest, pool));
   result["rows"] = set.rows.size();
   result["soft_rows"] = set.soft;
+  result.update(made);
   return result;
 }
 

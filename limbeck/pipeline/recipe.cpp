@@ -1,5 +1,6 @@
 #include "limbeck/pipeline/recipe.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "limbeck/base/yaml.h"
@@ -15,10 +16,6 @@ std::filesystem::path resolve(const std::string& text, const std::filesystem::pa
   return (path.is_absolute() ? path : folder / path).lexically_normal();
 }
 
-bool is_endpoint(const std::string& model) {
-  return model.starts_with("http://") || model.starts_with("https://");
-}
-
 class RecipeReader {
  public:
   RecipeReader(const Json& json, const std::filesystem::path& path)
@@ -29,20 +26,21 @@ class RecipeReader {
   Recipe read() {
     Fields top(json_, file_);
     // A misspelt key first: it explains the one that seems to be missing.
-    for (const char* key :
-         {"task", "name", "seed", "teacher", "label", "student", "distill", "quantize", "compare"})
+    for (const char* key : {"task", "name", "seed", "seeds", "teacher", "label", "student",
+                            "distill", "quantize", "compare"})
       top.find(key);
     top.refuse_unknown();
     Recipe recipe;
     recipe.task = required_path(top, "task");
     recipe.name = top.text("name", recipe.task.filename().string());
     recipe.seed = static_cast<std::uint64_t>(top.integer("seed", 1, 0));
+    read_seeds(top, recipe);
     if (!top.has("teacher")) fail(ErrorKind::usage, "{}: teacher: is missing", file_);
     if (!top.has("student")) fail(ErrorKind::usage, "{}: student: is missing", file_);
     read_teacher(*top.find("teacher"), recipe);
-    recipe.label.signal = Signal::top_k;
+    recipe.student = read_start(*top.find("student"), where("student"), true);
+    recipe.label.signal = signal_without_word(recipe);
     if (const Json* label = top.find("label")) read_label(*label, recipe);
-    recipe.student = read_start(*top.find("student"), where("student"));
     recipe.distill = student_defaults();
     if (const Json* distill = top.find("distill")) {
       Fields fields(*distill, where("distill"));
@@ -51,6 +49,7 @@ class RecipeReader {
       fields.refuse_unknown();
     }
     if (const Json* steps = top.find("quantize")) read_quantize(*steps, recipe);
+    check_signal(recipe);
     if (const Json* compare = top.find("compare")) read_compare(*compare, recipe);
     recipe.distill.seed = recipe.label.seed = recipe.seed;
     if (recipe.teacher_training) recipe.teacher_training->train.seed = recipe.seed;
@@ -60,6 +59,23 @@ class RecipeReader {
 
  private:
   std::string where(const std::string& key) const { return file_ + ": " + key; }
+
+  static void read_seeds(Fields& top, Recipe& recipe) {
+    const Json* list = top.find("seeds");
+    if (!list) {
+      recipe.seeds = {recipe.seed};
+      return;
+    }
+    if (!list->is_array() || list->empty()) top.refuse("seeds", "must be a list of numbers");
+    for (const Json& seed : *list) {
+      if (!seed.is_number_integer() || seed.get<std::int64_t>() < 0)
+        top.refuse("seeds", "must be a list of numbers >= 0");
+      const auto value = seed.get<std::uint64_t>();
+      if (std::ranges::find(recipe.seeds, value) != recipe.seeds.end())
+        top.refuse("seeds", "names a seed twice");
+      recipe.seeds.push_back(value);
+    }
+  }
 
   std::filesystem::path required_path(Fields& fields, std::string_view key) {
     return resolve(fields.required_text(key), folder_, fmt::format("{}: {}", fields.where(), key));
@@ -71,22 +87,60 @@ class RecipeReader {
     return options;
   }
 
-  ModelStart read_start(const Json& json, const std::string& at) {
+  ModelStart read_start(const Json& json, const std::string& at, bool student) {
     ModelStart start;
     Fields fields(json, at);
     if (fields.has("model")) start.model = required_path(fields, "model");
     if (const Json* shape = fields.find("shape")) start.shape = read_shape(*shape, at + ": shape");
+    if (student) read_student(fields, start);
     fields.refuse_unknown();
-    if (start.model.empty() == !start.shape.has_value())
-      fail(ErrorKind::usage, "{}: needs either 'model' or 'shape'", at);
+    const int ways = !start.model.empty() + start.shape.has_value() + start.cut.has_value();
+    if (ways != 1)
+      fail(ErrorKind::usage, "{}: needs either 'model' or 'shape'{}", at,
+           student ? ", or 'from: teacher'" : "");
     return start;
+  }
+
+  // What only a student can ask for.
+  void read_student(Fields& fields, ModelStart& start) {
+    if (fields.has("tokenizer")) start.tokenizer = required_path(fields, "tokenizer");
+    start.vocab_size =
+        static_cast<int>(fields.integer("vocab_size", start.vocab_size, 300, 1 << 20));
+    const std::string vocabulary = fields.text("vocabulary", "whole");
+    if (vocabulary != "whole" && vocabulary != "task")
+      fields.refuse("vocabulary", "must be 'whole' or 'task'");
+    start.task_vocabulary = vocabulary == "task";
+    if (start.task_vocabulary && start.shape)
+      fields.refuse("vocabulary", "can be cut down only of a model, not of a fresh shape");
+    const std::string from = fields.text("from");
+    constexpr std::int64_t kMost = 1 << 20;
+    StudentCut cut;
+    cut.shape.layers = fields.integer("layers", 0, 1, kMost);
+    cut.shape.hidden = fields.integer("hidden", 0, 1, kMost);
+    cut.shape.ffn = fields.integer("ffn", 0, 1, kMost);
+    cut.shape.heads = fields.integer("heads", 0, 1, kMost);
+    cut.rounds = static_cast<int>(fields.integer("rounds", 0, 1, 16));
+    if (from.empty()) {
+      for (const char* key : {"layers", "hidden", "ffn", "heads", "rounds"})
+        if (fields.has(key)) fields.refuse(key, "needs 'from: teacher' (or stands in 'shape')");
+      return;
+    }
+    if (from != "teacher") fields.refuse("from", "must be 'teacher'");
+    start.cut = cut;
   }
 
   void read_teacher(const Json& json, Recipe& recipe) {
     Fields fields(json, where("teacher"));
     recipe.teacher = fields.text("model");
-    if (!recipe.teacher.empty() && !is_endpoint(recipe.teacher))
+    if (fields.has("endpoint")) {  // `model` is then what the server calls it
+      recipe.teacher = expand_environment(fields.required_text("endpoint"), fields.where()) +
+                       (recipe.teacher.empty() ? "" : "#" + recipe.teacher);
+      if (!is_endpoint(recipe.teacher))
+        fields.refuse("endpoint", "must begin with http:// or https://");
+    } else if (!recipe.teacher.empty() && !is_endpoint(recipe.teacher)) {
       recipe.teacher = resolve(recipe.teacher, folder_, where("teacher: model")).string();
+    }
+    if (is_endpoint(recipe.teacher)) recipe.budget = read_endpoint_budget(fields);
     recipe.gate = fields.number("gate", -1, 0, 1);
     if (fields.has("prompt")) recipe.teacher_style = prompt_style(fields.required_text("prompt"));
     if (const Json* train = fields.find("train")) recipe.teacher_training = read_training(*train);
@@ -101,7 +155,7 @@ class RecipeReader {
     const Json* start = fields.find("start");
     if (!start)
       fail(ErrorKind::usage, "{}: start: is missing (a 'model' or a 'shape')", fields.where());
-    training.start = read_start(*start, fields.where() + ": start");
+    training.start = read_start(*start, fields.where() + ": start", false);
     if (fields.has("tokenizer")) training.tokenizer = required_path(fields, "tokenizer");
     training.vocab_size =
         static_cast<int>(fields.integer("vocab_size", training.vocab_size, 300, 1 << 20));
@@ -113,9 +167,33 @@ class RecipeReader {
     return training;
   }
 
+  // What an endpoint says of its probabilities is of use only in a vocabulary that is known.
+  static Signal signal_without_word(const Recipe& recipe) {
+    return is_endpoint(recipe.teacher) && vocabulary_of(recipe).empty() ? Signal::text
+                                                                        : Signal::top_k;
+  }
+
+  void check_signal(const Recipe& recipe) const {
+    if (!is_endpoint(recipe.teacher)) return;
+    if (recipe.label.signal == Signal::sampled)
+      fail_try(ErrorKind::usage, "use signal: top_k, or text",
+               "{}: an endpoint gives no samples of its distribution", where("label: signal"));
+    if (recipe.label.signal == Signal::top_k && vocabulary_of(recipe).empty())
+      fail_try(ErrorKind::usage, "give student: tokenizer, a model of the endpoint's vocabulary",
+               "{}: the endpoint's tokens can be learnt only in a vocabulary that is known",
+               where("label: signal"));
+    if (recipe.student.cut)
+      fail_try(ErrorKind::usage, "give a local teacher, or a student model or shape",
+               "{}: a student cannot be cut out of an endpoint", where("student: from"));
+    for (const QuantizeStep& step : recipe.quantize)
+      if (step.of_teacher)
+        fail(ErrorKind::usage, "{}: of: an endpoint cannot be quantized here", where("quantize"));
+  }
+
   void read_label(const Json& json, Recipe& recipe) {
     Fields fields(json, where("label"));
-    recipe.label.signal = signal_of(fields.text("signal", "top_k"));
+    recipe.label.signal =
+        signal_of(fields.text("signal", std::string(limbeck::name(recipe.label.signal))));
     recipe.label.k = static_cast<int>(fields.integer("k", recipe.label.k, 1, 4096));
     recipe.label.max_tokens = fields.integer("max_tokens", recipe.label.max_tokens, 1, 1 << 20);
     recipe.label_limit = fields.integer("limit", 0, 0);
@@ -151,21 +229,38 @@ class RecipeReader {
   }
 
   static Json describe_start(const ModelStart& start) {
-    if (!start.shape) return {{"model", start.model.string()}};
+    if (start.cut) {
+      const distill::CutShape& cut = start.cut->shape;
+      return {{"from", "teacher"},
+              {"layers", cut.layers},
+              {"hidden", cut.hidden},
+              {"ffn", cut.ffn},
+              {"heads", cut.heads},
+              {"rounds", start.cut->rounds},
+              {"vocabulary", start.task_vocabulary ? "task" : "whole"}};
+    }
+    if (!start.shape) {
+      Json json = {{"model", start.model.string()}};
+      if (start.task_vocabulary) json["vocabulary"] = "task";
+      return json;
+    }
     const Architecture& a = *start.shape;
-    return {{"shape",
-             {{"hidden", a.hidden},
-              {"layers", a.layers},
-              {"heads", a.heads},
-              {"kv_heads", a.kv_heads},
-              {"head_dim", a.head_dim},
-              {"ffn", a.ffn},
-              {"context", a.context_length},
-              {"tied_embeddings", a.tied_embeddings}}}};
+    Json json = {{"shape",
+                  {{"hidden", a.hidden},
+                   {"layers", a.layers},
+                   {"heads", a.heads},
+                   {"kv_heads", a.kv_heads},
+                   {"head_dim", a.head_dim},
+                   {"ffn", a.ffn},
+                   {"context", a.context_length},
+                   {"tied_embeddings", a.tied_embeddings}}}};
+    if (!start.tokenizer.empty()) json["tokenizer"] = start.tokenizer.string();
+    return json;
   }
 
   static Json describe(const Recipe& recipe) {
     Json teacher = {{"model", recipe.teacher}, {"gate", recipe.gate}};
+    if (is_endpoint(recipe.teacher)) teacher["endpoint"] = limbeck::to_json(recipe.budget);
     if (recipe.teacher_style) teacher["prompt"] = name(*recipe.teacher_style);
     if (const auto& training = recipe.teacher_training) {
       teacher["train"] = {{"start", describe_start(training->start)},
@@ -184,6 +279,7 @@ class RecipeReader {
     return {{"name", recipe.name},
             {"task", recipe.task.string()},
             {"seed", recipe.seed},
+            {"seeds", recipe.seeds},
             {"teacher", teacher},
             {"label",
              {{"signal", limbeck::name(recipe.label.signal)},
@@ -208,6 +304,10 @@ class RecipeReader {
 };
 
 }  // namespace
+
+std::filesystem::path vocabulary_of(const Recipe& recipe) {
+  return recipe.student.model.empty() ? recipe.student.tokenizer : recipe.student.model;
+}
 
 Recipe read_recipe(const std::filesystem::path& path) {
   const Json json = read_yaml_file(path.string());

@@ -52,6 +52,53 @@ TEST_F(RecipeTest, EndpointsAreNotPaths) {
             "http://127.0.0.1:8080/v1#m");
 }
 
+TEST_F(RecipeTest, AnEndpointHasItsBudget) {
+  const char* text =
+      "task: t\nteacher: {endpoint: 'http://127.0.0.1:8080/v1', model: big, api_key_env: MY_KEY, "
+      "max_requests: 10, max_cost: 2.5, price_prompt: 0.1, price_answer: 0.4, rpm: 60, tpm: 9000}\n"
+      "student: {shape: {hidden: 64, layers: 2, heads: 4}}\n";
+  const Recipe recipe = read(text);
+  EXPECT_EQ(recipe.teacher, "http://127.0.0.1:8080/v1#big");
+  EXPECT_EQ(recipe.budget.key_variable, "MY_KEY");
+  EXPECT_EQ(recipe.budget.max_requests, 10);
+  EXPECT_EQ(recipe.budget.max_cost, 2.5);
+  EXPECT_EQ(recipe.budget.tokens_per_minute, 9000);
+  EXPECT_EQ(recipe.label.signal, Signal::text) << "its tokens are in no known vocabulary";
+  EXPECT_NE(error_of(std::string(text) + "label: {signal: top_k}\n").find("tokenizer"),
+            std::string::npos);
+  EXPECT_NE(
+      error_of("task: t\nteacher: {endpoint: 'http://h/v1', max_cost: 1}\nstudent: {model: s}\n")
+          .find("price"),
+      std::string::npos);
+  EXPECT_EQ(read("task: t\nteacher: {endpoint: 'http://h/v1'}\nstudent: {model: s}\n").label.signal,
+            Signal::top_k);
+}
+
+TEST_F(RecipeTest, StudentsAreCutOutOfTheirTeacher) {
+  const Recipe recipe = read(
+      "task: t\nteacher: {model: big}\nstudent: {from: teacher, layers: 2, ffn: 96, "
+      "vocabulary: task}\nseeds: [4, 5]\n");
+  ASSERT_TRUE(recipe.student.cut);
+  EXPECT_EQ(recipe.student.cut->shape.layers, 2);
+  EXPECT_EQ(recipe.student.cut->shape.hidden, 0);
+  EXPECT_TRUE(recipe.student.task_vocabulary);
+  EXPECT_EQ(recipe.seeds, (std::vector<std::uint64_t>{4, 5}));
+  const auto refused = [&](const char* student, const char* word) {
+    EXPECT_NE(error_of(std::string("task: t\nteacher: {model: big}\nstudent: ") + student + "\n")
+                  .find(word),
+              std::string::npos)
+        << student;
+  };
+  refused("{from: big, layers: 2}", "teacher");
+  refused("{model: s, layers: 2}", "from: teacher");
+  refused("{from: teacher, model: s}", "either");
+  refused("{shape: {hidden: 64, layers: 2, heads: 4}, vocabulary: task}", "fresh shape");
+  refused("{model: s}\nseeds: [1, 1]", "twice");
+  EXPECT_NE(error_of("task: t\nteacher: {endpoint: 'http://h/v1'}\nstudent: {from: teacher}\n")
+                .find("cut out of an endpoint"),
+            std::string::npos);
+}
+
 TEST_F(RecipeTest, MistakesAreNamedWithARemedy) {
   EXPECT_NE(error_of("teacher: {model: t}\nstudent: {model: s}\n").find("task"), std::string::npos);
   EXPECT_NE(error_of("task: t\nteachr: {model: t}\nstudent: {model: s}\n").find("teacher"),

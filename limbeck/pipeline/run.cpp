@@ -6,6 +6,7 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/pipeline/bits_curve.h"
 #include "limbeck/pipeline/compare.h"
+#include "limbeck/pipeline/control.h"
 #include "limbeck/pipeline/distill_task.h"
 #include "limbeck/pipeline/model_card.h"
 #include "limbeck/pipeline/run_folder.h"
@@ -15,6 +16,15 @@ namespace limbeck::pipeline {
 namespace {
 
 constexpr const char* kResume = "limbeck resume RUN (limbeck runs names it)";
+
+TeacherChoice teacher_choice(const Recipe& recipe, const std::string& teacher) {
+  const bool soft = is_endpoint(teacher) && recipe.label.signal != Signal::text;
+  return {teacher, recipe.budget, soft ? vocabulary_of(recipe) : std::filesystem::path()};
+}
+
+LabelTask label_task_of(const Recipe& recipe, const std::filesystem::path& store) {
+  return {recipe.label, recipe.teacher_style, recipe.label_limit, recipe.dev_fraction, store};
+}
 
 // The stages of one run, in order. Each method is one stage; its key covers everything it depends
 // on.
@@ -40,8 +50,10 @@ class Run {
     make_teacher();
     gate_teacher();
     label();
-    distill("student", true);
-    if (recipe_.control) distill("student-control", false);
+    for (const std::uint64_t seed : recipe_.seeds) {
+      distill(student("student", seed), true, seed);
+      if (recipe_.control) distill(student("student-control", seed), false, seed);
+    }
     for (const QuantizeStep& step : recipe_.quantize) quantize(step);
     Json results = measure();
     folder_.set_state("done");
@@ -57,6 +69,9 @@ class Run {
   std::filesystem::path work(const std::string& name) const {
     return folder_.path() / "checkpoints" / name;
   }
+
+  std::filesystem::path store() const { return folder_.path() / "teacher" / "answers.sqlite"; }
+  TeacherChoice choice() const { return teacher_choice(recipe_, teacher_); }
 
   void make_teacher() {
     teacher_ = recipe_.teacher;
@@ -75,18 +90,17 @@ class Run {
 
   void gate_teacher() {
     const double threshold = gate_threshold(task_.kind, recipe_.gate);
-    folder_.stage("gate", key_of({"gate", teacher_hash_, task_hash_, threshold}),
-                  [&] { return gate(teacher_, task_, recipe_.teacher_style, threshold, pool_); });
+    folder_.stage("gate", key_of({"gate", teacher_hash_, task_hash_, threshold}), [&] {
+      return gate(choice(), task_, recipe_.teacher_style, threshold, store(), pool_);
+    });
     stop_if_interrupted(kResume);
   }
 
   void label() {
-    label_key_ =
-        key_of({"label", teacher_hash_, task_hash_, recipe_.resolved.at("label"), recipe_.seed});
+    label_key_ = key_of({"label", teacher_hash_, choice().vocabulary.string(), task_hash_,
+                         recipe_.resolved.at("label"), recipe_.seed});
     const auto work = [&] {
-      labelled_ =
-          label_task(teacher_, task_, recipe_.teacher_style, recipe_.label, recipe_.label_limit,
-                     recipe_.dev_fraction, folder_.path() / "teacher" / "answers.sqlite", pool_);
+      labelled_ = label_task(choice(), task_, label_task_of(recipe_, store()), pool_);
       return labelled_->summary;
     };
     folder_.stage("label", label_key_, work);
@@ -100,11 +114,18 @@ class Run {
     return *labelled_;
   }
 
-  void distill(const std::string& name, bool soft) {
+  // The first seed's student is the one that is quantized and shown.
+  std::string student(const std::string& name, std::uint64_t seed) const {
+    return seed == recipe_.seeds[0] ? name : fmt::format("{}-seed{}", name, seed);
+  }
+
+  void distill(const std::string& name, bool soft, std::uint64_t seed) {
     const std::string key = key_of({"distill", label_key_, recipe_.resolved.at("student"),
-                                    recipe_.resolved.at("distill"), soft});
+                                    recipe_.resolved.at("distill"), soft, seed});
     folder_.stage(name, key, [&] {
-      StudentTraining training{recipe_.student, recipe_.distill, soft, teacher_hash_};
+      StudentTraining training{recipe_.student, recipe_.distill, soft, teacher_hash_,
+                               choice().vocabulary};
+      training.options.seed = seed;
       return train_student(training, teacher_, task_, labelled(), work(name), model(name), pool_);
     });
     stop_if_interrupted(kResume);
@@ -123,22 +144,30 @@ class Run {
       options.type = step.type;
       options.method = quantize_method(step.method);
       options.manifest = checkpoint.manifest();
-      // What the quantized model will be asked; never the texts that it is measured on.
-      if (options.method != QuantizeMethod::rtn) {
-        const PromptStyle style = prompt_style_of(checkpoint.manifest());
-        options.calibration_texts = {calibration_text(task_, style)};
+      // Students against their controls, of all seeds.
+  Json judge() {
+    std::vector<Example> examples = task_.test;
+    if (recipe_.compare_limit > 0 &&
+        static_cast<std::int64_t>(examples.size()) > recipe_.compare_limit)
+      examples.resize(static_cast<std::size_t>(recipe_.compare_limit));
+    Json models = Json::array();
+    for (const std::uint64_t seed : recipe_.seeds) {
+      models.push_back(content_hash(model(student("student", seed))));
+      if (recipe_.control) models.push_back(content_hash(model(student("student-control", seed))));
+    }
+    return folder_.stage("control", key_of({"control", models, task_hash_, examples.size()}), [&] {
+      std::vector<SeedScores> scores;
+      for (const std::uint64_t seed : recipe_.seeds) {
+        SeedScores one{
+            seed, item_scores(model(student("student", seed)), task_, examples, pool_), {}};
+        if (recipe_.control)
+          one.without =
+              item_scores(model(student("student-control", seed)), task_, examples, pool_);
+        scores.push_back(std::move(one));
+        stop_if_interrupted(kResume);
       }
-      const QuantizeResult result = quantize_model(checkpoint, output, options, pool_);
-      say(fmt::format("quantize: {} {:.2f} bits per weight, {} bytes", name, result.bits_per_weight,
-                      result.bytes));
-      return Json{{"bytes", result.bytes},
-                  {"bits_per_weight", result.bits_per_weight},
-                  {"seconds", result.seconds}};
+      return judge_soft_labels(std::string(primary_metric(task_.kind)), scores, recipe_.seed);
     });
-    quantized_.push_back({name, output.string(),
-                          step.of_teacher ? "quantized" : "distilled+quantized",
-                          step.of_teacher ? "teacher" : "student"});
-    stop_if_interrupted(kResume);
   }
 
   Json measure() {
@@ -170,6 +199,12 @@ class Run {
     Json results = folder_.stage(
         "compare", key_of({"compare", hashes, task_hash_, recipe_.resolved.at("compare")}),
         [&] { return compare(compare_options, pool_); });
+    if (recipe_.control || recipe_.seeds.size() > 1) {
+      results["soft_labels"] = judge();
+      if (const auto found = results["soft_labels"].find("sentence");
+          found != results["soft_labels"].end())
+        results["verdict"]["reasons"].push_back(*found);
+    }
     write_reports(results, folder_.path());
     write_cards(results, folder_.path());
     return results;
@@ -187,6 +222,13 @@ class Run {
 };
 
 }  // namespace
+
+Json dry_run(const Recipe& recipe, ThreadPool& pool) {
+  const Task task = read_task(recipe.task);
+  return {{"recipe", recipe.resolved},
+          {"estimate", estimate_task(teacher_choice(recipe, recipe.teacher), task,
+                                     label_task_of(recipe, {}), pool)}};
+}
 
 Json run(const Recipe& recipe, const RunOptions& options, ThreadPool& pool) {
   Run stages(recipe, options, pool);

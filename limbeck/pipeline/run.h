@@ -16,6 +16,10 @@ struct RunOptions {
   std::string command;           // for the report
 };
 
+// {"recipe": with every default filled in, "estimate": what the teacher will be asked}. Asks
+// nothing.
+Json dry_run(const Recipe& recipe, ThreadPool& pool);
+
 // The results of the comparison. Throws Error{quality} if the teacher fails its gate,
 // Error{interrupted} on a signal (after a checkpoint), and as the stages do.
 Json run(const Recipe& recipe, const RunOptions& options, ThreadPool& pool);

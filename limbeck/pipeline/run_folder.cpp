@@ -16,6 +16,7 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/base/sha256.h"
 #include "limbeck/base/terminal.h"
+#include "limbeck/teacher/label.h"
 
 namespace limbeck::pipeline {
 namespace {
@@ -162,6 +163,7 @@ bool is_locked(const std::filesystem::path& folder) {
 std::string key_of(const Json& parts) { return sha256_hex(to_text(parts)); }
 
 std::string content_hash(const std::filesystem::path& path) {
+  if (is_endpoint(path.string())) return sha256_hex(path.string());
   if (std::filesystem::is_regular_file(path)) return sha256_file(path);
   if (!std::filesystem::is_directory(path))
     fail(ErrorKind::usage, "{}: no such file or folder", path.string());

@@ -50,7 +50,8 @@ bool is_locked(const std::filesystem::path& folder);
 // SHA-256 of a JSON tree's text: a stage's key.
 std::string key_of(const Json& parts);
 
-// A hash that changes when a model's or task's files change: names, sizes and contents.
+// A hash that changes when a model's or task's files change: names, sizes and contents. Of an
+// endpoint: its URL's.
 std::string content_hash(const std::filesystem::path& path);
 
 // <base>/<UTC>-<name>-<first 8 of hash>. `newest`: the latest existing folder of that name and

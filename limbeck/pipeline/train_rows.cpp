@@ -28,11 +28,12 @@ std::vector<distill::SoftTarget> soft_targets(const TeacherAnswer& answer,
   std::vector<distill::SoftTarget> targets;
   if (!same_tokens) return targets;
   for (const SoftLabel& label : answer.soft) {
-    // Counts are whole numbers of draws; log-probabilities are never positive.
+    // Counts are whole numbers of draws; log-probabilities are never positive. An endpoint does not
+    // tell the stop token's distribution: there the token alone is learnt.
     const bool counts = std::ranges::any_of(label.values, [](float value) { return value > 0; });
-    targets.push_back(
-        {counts ? distill::SoftTarget::Kind::counts : distill::SoftTarget::Kind::top_k, label.ids,
-         label.values});
+    using Kind = distill::SoftTarget::Kind;
+    const Kind kind = label.ids.empty() ? Kind::none : counts ? Kind::counts : Kind::top_k;
+    targets.push_back({kind, label.ids, label.values});
   }
   return targets;
 }

@@ -3,14 +3,11 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/progress.h"
 #include "limbeck/runtime/generate.h"
+#include "limbeck/teacher/label.h"
 #include "limbeck/text/chat_prompt.h"
 
 namespace limbeck::pipeline {
 namespace {
-
-bool is_endpoint(const std::string& model) {
-  return model.starts_with("http://") || model.starts_with("https://");
-}
 
 std::vector<TokenId> prompt_of(const StudentRun& run, const Tokenizer& tokenizer, std::size_t row,
                                PromptStyle style) {

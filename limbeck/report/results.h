@@ -14,6 +14,8 @@
 //  "disagreements": [{"input", "gold", "answers": [{"model", "answer", "right"}]}],
 //  "classes": [{"class", "n", "recall": [per model]}],
 //  "confusions": [{"model", "gold", "predicted", "n"}],
+//  "soft_labels": {"metric", "n", "seeds", "with": I, "without": I, "difference": D, "helped",
+//                  "sentence"} of a run with control or several seeds,
 //  "verdict": {"sentence", "confidence", "reasons": [..]}}
 //
 // I = {"value", "low", "high"}: a 95 % interval.

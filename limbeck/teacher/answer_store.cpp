@@ -14,11 +14,15 @@ namespace limbeck {
 namespace {
 
 constexpr int kApplication = 0x4c4d424b;  // "LMBK", in the file's header
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;               // 1: without the table of runs, which is then added
 constexpr const char* kCreate =
     "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, text TEXT NOT NULL, ids BLOB NOT "
     "NULL, soft BLOB NOT NULL, prompt_tokens INTEGER NOT NULL, answer_tokens INTEGER NOT NULL, "
     "logprob REAL NOT NULL) WITHOUT ROWID";
+
+constexpr const char* kCreateRuns =
+    "CREATE TABLE IF NOT EXISTS runs (teacher TEXT NOT NULL, tokens INTEGER NOT NULL, seconds REAL "
+    "NOT NULL)";
 
 struct Damaged {};  // the file is no sound database
 
@@ -112,6 +116,7 @@ void prepare(sqlite3* database, const std::filesystem::path& path) {
   // All or nothing: tables without the mark would be taken for someone else's database.
   run(database, "BEGIN IMMEDIATE");
   run(database, kCreate);
+  run(database, kCreateRuns);
   run(database, fmt::format("PRAGMA application_id = {}", kApplication).c_str());
   run(database, fmt::format("PRAGMA user_version = {}", kVersion).c_str());
   run(database, "COMMIT");
@@ -220,6 +225,23 @@ void AnswerStore::put(std::string_view key, const TeacherAnswer& answer) {
     fail_try(ErrorKind::io, "run the command again: the store will be moved aside and rebuilt",
              "{}: the answer store has become damaged", state_->path.string());
   }
+}
+
+void AnswerStore::record_run(std::string_view teacher, std::int64_t tokens, double seconds) {
+  Statement insert(state_->database, "INSERT INTO runs VALUES (?, ?, ?)");
+  insert.text(1, teacher);
+  insert.integer(2, tokens);
+  insert.number(3, seconds);
+  insert.step();
+}
+
+std::optional<double> AnswerStore::find_speed(std::string_view teacher) {
+  Statement select(state_->database,
+                   "SELECT coalesce(sum(tokens), 0), coalesce(sum(seconds), 0) FROM runs WHERE "
+                   "teacher = ?");
+  select.text(1, teacher);
+  if (!select.step() || select.integer_at(0) <= 0 || select.number_at(1) <= 0) return std::nullopt;
+  return static_cast<double>(select.integer_at(0)) / select.number_at(1);
 }
 
 std::int64_t AnswerStore::size() {

@@ -34,6 +34,11 @@ class AnswerStore {
   // On return the answer is on disk, whatever happens to this process or machine. Throws Error{io}.
   void put(std::string_view key, const TeacherAnswer& answer);
 
+  // How fast a teacher was: what time is estimated from. `find_speed`: tokens (of prompts and
+  // answers) a second over its runs into this store; nullopt before the first.
+  void record_run(std::string_view teacher, std::int64_t tokens, double seconds);
+  std::optional<double> find_speed(std::string_view teacher);
+
   std::int64_t size();           // answers
   std::int64_t answer_tokens();  // of all of them
   std::uint64_t file_bytes();    // with its write-ahead log

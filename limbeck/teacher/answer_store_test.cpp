@@ -2,6 +2,7 @@
 #include "limbeck/teacher/answer_store.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -140,6 +141,25 @@ TEST(Store, DamagedFileIsMovedAsideAndRebuilt) {
   AnswerStore store(path);
   EXPECT_EQ(store.size(), 0);
   EXPECT_TRUE(fs::exists(folder / "s.damaged-2"));
+}
+
+TEST(Store, TheFirstSchemaIsTakenOver) {
+  const Folder folder;
+  const fs::path path = folder / "s";
+  {
+    AnswerStore store(path);
+    store.put("k", sample());
+  }
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+  sqlite3_exec(database, "DROP TABLE runs; PRAGMA user_version = 1", nullptr, nullptr, nullptr);
+  sqlite3_close(database);
+  AnswerStore store(path);
+  expect_equal(store.find("k").value(), sample());
+  EXPECT_FALSE(store.find_speed("t"));
+  store.record_run("t", 100, 2);
+  store.record_run("t", 100, 3);
+  EXPECT_EQ(store.find_speed("t"), 40);
 }
 
 TEST(Store, ForeignDatabaseIsLeftAlone) {

@@ -111,6 +111,14 @@ void add_logprobs(TeacherAnswer& answer, const Json& content, const Tokenizer* t
   answer.soft.emplace_back();  // the stop token's distribution is not in the reply
 }
 
+// The choice of index 0, wherever it stands; the first where none says so.
+const Json& first_choice(const Json& choices) {
+  for (const Json& choice : choices) {
+    if (member(choice, "index") == 0) return choice;
+  }
+  return choices[0];
+}
+
 }  // namespace
 
 std::string error_message(std::string_view body) {
@@ -139,14 +147,16 @@ TeacherAnswer read_completion(std::string_view body, const Tokenizer* tokenizer)
   }
   const Json& choices = member(reply, "choices");
   if (!choices.is_array() || choices.empty()) refuse("no choices");
-  const Json& choice = choices[0];
+  const Json& choice = first_choice(choices);
   const Json& message = member(choice, "message");
   if (!message.is_object()) refuse("the choice has no message");
   TeacherAnswer answer;
   const Json& content = member(message, "content");
   const Json& calls = member(message, "tool_calls");
   if (!content.is_null() && !content.is_string()) refuse("the content is not text");
-  const bool withheld = member(choice, "finish_reason") == "content_filter";
+  // An answer that was cut is none: nobody shall learn to stop there.
+  const Json& finish = member(choice, "finish_reason");
+  const bool withheld = finish == "content_filter" || finish == "length";
   if (calls.is_array() && !calls.empty()) {
     answer.text = calls_text(calls);
   } else if (content.is_string() && !withheld) {

@@ -149,7 +149,7 @@ TEST(Endpoint, RetryAfterIsHonouredByAll) {
     return echo(body);
   });
   EndpointOptions options = quick(server);
-  options.concurrency = 1;
+  options.budget.concurrency = 1;
   expect_all(ask(options, 3), 3);
   EXPECT_GE(std::chrono::duration<double>(resumed - limited).count(), 1.0);
 }
@@ -168,7 +168,7 @@ TEST(Endpoint, ClientMistakesAreNotRetried) {
                         "Location: http://127.0.0.1:1/\r\n");
     });
     EndpointOptions options = quick(server);
-    options.concurrency = 1;
+    options.budget.concurrency = 1;
     const Outcome outcome = ask(options, 3);
     EXPECT_NE(outcome.error.find(std::to_string(status)), std::string::npos) << outcome.error;
     EXPECT_EQ(outcome.error.find('\x1b'), std::string::npos) << "a terminal sequence got through";
@@ -180,7 +180,7 @@ TEST(Endpoint, TriesEndAndSoDoFailuresInARow) {
   FakeServer server(
       [](int, const std::string&, const std::string&) { return http_reply(500, ""); });
   EndpointOptions options = quick(server);
-  options.concurrency = 1;
+  options.budget.concurrency = 1;
   options.tries = 3;
   EXPECT_NE(ask(options, 2).error.find("after 3 tries"), std::string::npos);
   EXPECT_EQ(server.requests(), 3);
@@ -200,16 +200,17 @@ TEST(Endpoint, NobodyListening) {
 TEST(Endpoint, BudgetsStopBeforeTheyAreBroken) {
   FakeServer server([](int, const std::string&, const std::string& body) { return echo(body); });
   EndpointOptions options = quick(server);
-  options.max_requests = 5;
+  options.budget.max_requests = 5;
   Outcome outcome = ask(options, 9);
   EXPECT_NE(outcome.error.find("budget is spent"), std::string::npos);
   EXPECT_EQ(server.requests(), 5);
   EXPECT_EQ(outcome.texts.size(), 5u);
-  options.max_requests = 0;
-  options.max_tokens = 13 * 2;
-  options.concurrency = 1;
-  outcome = ask(options, 9);
-  EXPECT_EQ(outcome.texts.size(), 2u);
+  options.budget.max_requests = 0;
+  options.budget.max_tokens = 700;  // an answer may have 256 tokens, the prompt about 40
+  outcome = ask(options, 99);
+  EXPECT_NE(outcome.error.find("budget is spent"), std::string::npos);
+  EXPECT_LE(outcome.tokens, 700);
+  EXPECT_GE(outcome.tokens, 700 - 300) << "it stopped long before";
 }
 
 TEST(Endpoint, TheKeyIsSentAndNeverSaid) {

@@ -57,7 +57,7 @@ FakeServer::FakeServer(Handler handler) : handler_(std::move(handler)) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (bind(socket_, generic, size) != 0 || listen(socket_, 64) != 0 ||
+  if (bind(socket_, generic, size) != 0 || listen(socket_, 512) != 0 ||
       getsockname(socket_, generic, &size) != 0) {
     throw std::runtime_error("the test server cannot listen");
   }
@@ -68,7 +68,7 @@ FakeServer::FakeServer(Handler handler) : handler_(std::move(handler)) {
 FakeServer::~FakeServer() {
   stopping_ = true;
   acceptor_.join();
-  for (auto& worker : workers_) worker.join();
+  while (serving_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   close(socket_);
 }
 
@@ -79,7 +79,12 @@ void FakeServer::accept_all() {
     pollfd waiting{socket_, POLLIN, 0};
     if (poll(&waiting, 1, 20) <= 0) continue;
     const int connection = accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC);
-    if (connection >= 0) workers_.emplace_back([this, connection] { serve(connection); });
+    if (connection < 0) continue;
+    ++serving_;
+    std::thread([this, connection] {
+      serve(connection);
+      --serving_;
+    }).detach();
   }
 }
 
@@ -95,7 +100,14 @@ void FakeServer::serve(int connection) {
       const linger now{1, 0};
       setsockopt(connection, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }
-    send_all(connection, reply.bytes);
+    if (reply.byte_wait_s <= 0) {
+      send_all(connection, reply.bytes);
+    } else {
+      for (const char byte : reply.bytes) {
+        if (stopping_ || send(connection, &byte, 1, MSG_NOSIGNAL) != 1) break;
+        std::this_thread::sleep_for(std::chrono::duration<double>(reply.byte_wait_s));
+      }
+    }
   }
   close(connection);
 }

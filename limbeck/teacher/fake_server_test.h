@@ -3,17 +3,16 @@
 
 #include <atomic>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <thread>
-#include <vector>
 
 namespace limbeck {
 
 struct FakeReply {
-  std::string bytes;   // the whole response, status line included
-  double wait_s = 0;   // before it
-  bool reset = false;  // close with unread state, so that the peer sees a reset
+  std::string bytes;       // the whole response, status line included
+  double wait_s = 0;       // before it
+  bool reset = false;      // close with unread state, so that the peer sees a reset
+  double byte_wait_s = 0;  // between the bytes
 };
 FakeReply http_reply(int status, const std::string& body, const std::string& headers = "");
 
@@ -36,8 +35,7 @@ class FakeServer {
   int socket_ = -1, port_ = 0;
   std::atomic<int> requests_ = 0;
   std::atomic<bool> stopping_ = false;
-  std::mutex mutex_;
-  std::vector<std::thread> workers_;
+  std::atomic<int> serving_ = 0;  // threads of their own, for which the destructor waits
   std::thread acceptor_;
 };
 

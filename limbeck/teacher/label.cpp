@@ -43,6 +43,7 @@ Json to_json(const LabelReport& report) {
                {"prompt_tokens", report.prompt_tokens},
                {"answer_tokens", report.answer_tokens},
                {"seconds", report.seconds}};
+  if (report.requests > 0) json.update({{"requests", report.requests}, {"cost", report.cost}});
   if (report.soft_positions > 0) {
     json["soft_bytes"] = report.soft_bytes;
     json["soft_bytes_per_token"] =
@@ -89,6 +90,7 @@ std::vector<TeacherAnswer> label(Teacher& teacher, const Task& task,
     places.push_back({i});
   }
   if (on_done) on_done(done);
+  const TeacherUsage before = teacher.usage();
 
   teacher.answer(task, missing, request, [&](std::size_t index, TeacherAnswer answer) {
     if (store != nullptr) store->put(keys[index], answer);
@@ -103,6 +105,13 @@ std::vector<TeacherAnswer> label(Teacher& teacher, const Task& task,
   });
   for (const TeacherAnswer& answer : answers) count(counts, answer);
   counts.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const TeacherUsage after = teacher.usage();
+  counts.requests = after.requests - before.requests;
+  counts.cost = after.cost - before.cost;
+  if (store != nullptr && counts.asked > 0) {
+    store->record_run(teacher.identity(), counts.prompt_tokens + counts.answer_tokens,
+                      counts.seconds);
+  }
   return answers;
 }
 

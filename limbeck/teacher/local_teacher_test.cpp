@@ -152,8 +152,11 @@ TEST_F(LocalTeacherTest, ByNameIntoAStoreAndAgain) {
   request_.signal = Signal::top_k;
   request_.k = 3;
   const auto run = [&] {
-    return label_examples(path_.string(), task_, examples_, PromptStyle::bare, request_,
-                          folder / "store.sqlite", pool_);
+    OpenTeacher teacher(path_.string(), pool_);
+    LabelJob job;
+    job.style = PromptStyle::bare;
+    job.store = folder / "store.sqlite";
+    return label_examples(teacher, task_, examples_, request_, job);
   };
   const LabelOutcome first = run(), again = run();
   fs::remove_all(folder);

@@ -48,6 +48,13 @@ struct LabelRequest {
   bool constrained = true;  // decode only answers of the task's form, where the teacher can
 };
 
+// What a teacher has taken so far, over all calls.
+struct TeacherUsage {
+  std::int64_t requests = 0, answered = 0;  // requests: tries that were sent; 0 for a local model
+  std::int64_t prompt_tokens = 0, answer_tokens = 0;
+  double cost = 0;  // in the unit of the prices given; 0 where there are none
+};
+
 class Teacher {
  public:
   virtual ~Teacher() = default;
@@ -63,6 +70,8 @@ class Teacher {
   using Deliver = std::function<void(std::size_t index, TeacherAnswer answer)>;
   virtual void answer(const Task& task, std::span<const Example> examples,
                       const LabelRequest& request, const Deliver& deliver) = 0;
+
+  virtual TeacherUsage usage() { return {}; }
 };
 
 // The model and the pool must outlive the teacher.
@@ -77,6 +86,8 @@ struct LabelReport {
   std::int64_t prompt_tokens = 0, answer_tokens = 0;  // of the items asked
   std::uint64_t soft_bytes = 0;                       // of all items, as stored
   std::int64_t soft_positions = 0;
+  std::int64_t requests = 0;  // that an endpoint was sent, tries counted
+  double cost = 0;            // of them, in the unit of the prices given
   double seconds = 0;
 };
 Json to_json(const LabelReport& report);

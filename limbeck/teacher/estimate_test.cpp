@@ -16,8 +16,8 @@ namespace {
 struct Estimate : testing::Test {
   Estimate()
       : server([this](int number, const std::string&, const std::string& body) {
-          const Json request = parse_json(body, "request");
-          const auto text = request["messages"].back()["content"].get<std::string>();
+          const Json asked = parse_json(body, "request");
+          const auto text = asked["messages"].back()["content"].get<std::string>();
           const std::string answer = number % 16 < bad ? "hm" : text.size() % 2 ? "red" : "maroon";
           const Json reply = {
               {"choices", Json::array({{{"index", 0}, {"message", {{"content", answer}}}}})},

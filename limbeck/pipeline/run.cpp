@@ -144,7 +144,25 @@ class Run {
       options.type = step.type;
       options.method = quantize_method(step.method);
       options.manifest = checkpoint.manifest();
-      // Students against their controls, of all seeds.
+      // What the quantized model will be asked; never the texts that it is measured on.
+      if (options.method != QuantizeMethod::rtn) {
+        const PromptStyle style = prompt_style_of(checkpoint.manifest());
+        options.calibration_texts = {calibration_text(task_, style)};
+      }
+      const QuantizeResult result = quantize_model(checkpoint, output, options, pool_);
+      say(fmt::format("quantize: {} {:.2f} bits per weight, {} bytes", name, result.bits_per_weight,
+                      result.bytes));
+      return Json{{"bytes", result.bytes},
+                  {"bits_per_weight", result.bits_per_weight},
+                  {"seconds", result.seconds}};
+    });
+    quantized_.push_back({name, output.string(),
+                          step.of_teacher ? "quantized" : "distilled+quantized",
+                          step.of_teacher ? "teacher" : "student"});
+    stop_if_interrupted(kResume);
+  }
+
+  // Students against their controls, of all seeds.
   Json judge() {
     std::vector<Example> examples = task_.test;
     if (recipe_.compare_limit > 0 &&

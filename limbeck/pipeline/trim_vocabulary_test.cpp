@@ -56,7 +56,7 @@ TEST_F(TrimVocabulary, SameSpellingAndSameLogits) {
       ASSERT_EQ(a[t * before + static_cast<std::size_t>(kept[k])], b[t * kept.size() + k]);
     }
   }
-  const Json& manifest = Checkpoint::open(folder / "trimmed").manifest();
+  const Json manifest = Checkpoint::open(folder / "trimmed").manifest();
   EXPECT_EQ(manifest["vocabulary"]["tokens"], kept.size());
   EXPECT_EQ(manifest["vocabulary"]["of"], whole.vocab_size());
 }

@@ -87,8 +87,8 @@ TEST(EndpointFaults, ThirtyPercentOfFiveHundred) {
 TEST(EndpointFaults, AnOutageIsWaitedFor) {
   FaultyServer faults(0, 2, 0);
   FakeServer server([&](int number, const std::string& headers, const std::string& body) {
-    faults.set_down(number >= 30 && number < 90);
-    return faults.reply(number, headers, body);
+    const bool down = number >= 30 && number < 90;
+    return down ? FakeReply{"", 0, true} : faults.reply(number, headers, body);
   });
   EndpointOptions options = quick(server);
   options.longest_probe_wait_s = 0.01;
@@ -97,8 +97,7 @@ TEST(EndpointFaults, AnOutageIsWaitedFor) {
   options.outage_s = 0;  // no patience
   FaultyServer gone(0, 2, 0);
   FakeServer other([&](int number, const std::string& headers, const std::string& body) {
-    gone.set_down(number >= 30);
-    return gone.reply(number, headers, body);
+    return number >= 30 ? FakeReply{"", 0, true} : gone.reply(number, headers, body);
   });
   options.base = other.url();
   const Result given_up = ask(options, 100);

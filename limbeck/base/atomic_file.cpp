@@ -1,5 +1,6 @@
 #include "limbeck/base/atomic_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <random>
 #include <utility>
 #include <vector>
@@ -32,11 +34,12 @@ std::filesystem::path parent_of(const std::filesystem::path& path) {
 // Temporary files of processes that died while writing `path`. One that is being written is locked.
 void remove_left_behind(const std::filesystem::path& path) {
   const std::string begin = fmt::format(".{}.tmp-", path.filename().string());
-  std::error_code error;
-  std::filesystem::directory_iterator at(parent_of(path), error), end;
+  const std::filesystem::path parent = parent_of(path);
   std::vector<std::filesystem::path> found;
-  for (; !error && at != end; at.increment(error)) {
-    if (at->path().filename().string().starts_with(begin)) found.push_back(at->path());
+  // Not directory_iterator: without memory libstdc++ 12's ends the program.
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(parent.c_str()), ::closedir);
+  while (const dirent* entry = folder ? ::readdir(folder.get()) : nullptr) {
+    if (std::string_view(entry->d_name).starts_with(begin)) found.push_back(parent / entry->d_name);
   }
   for (const auto& file : found) {
     const int handle = ::open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);

@@ -81,6 +81,18 @@ std::optional<Json> plain_scalar(std::string_view text) {
   return Json(real);
 }
 
+// yaml-cpp gives the escapes \N and \_ as single bytes of Latin-1; the text itself was UTF-8.
+std::string as_utf8(const std::string& text) {
+  if (is_utf8(text)) return text;
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    const CodePoint c = code_point_at(text, i);
+    append_utf8(out, c.valid ? c.value : static_cast<unsigned char>(text[i]));
+    i += c.bytes;
+  }
+  return out;
+}
+
 class TreeBuilder : public YAML::EventHandler {
  public:
   explicit TreeBuilder(std::string_view origin) : origin_(origin) {}
@@ -98,8 +110,9 @@ class TreeBuilder : public YAML::EventHandler {
     place(nullptr);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                const std::string& value) override {
+                const std::string& text) override {
     check(mark, tag, anchor);
+    const std::string value = as_utf8(text);
     if (expects_key()) return add_key(mark, value);
     if (tag == "!") return (void)place(value);  // quoted or block text
     auto scalar = plain_scalar(value);

@@ -22,7 +22,7 @@ std::vector<float> floats_of(const StoredTensor& tensor, const std::string& orig
          info(tensor.type).name);
   }
   std::vector<float> values(tensor.bytes.size() / sizeof(float));
-  std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+  if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
   for (const float value : values) {
     if (!std::isfinite(value) || value < 0) {
       fail(ErrorKind::format, "{}: tensor '{}' holds {}; sums of squares are finite and >= 0",

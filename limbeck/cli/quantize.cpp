@@ -12,7 +12,7 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/cli/arguments.h"
-#include "limbeck/pipeline/bits_curve.h"
+#include "limbeck/pipeline/quantized_form.h"
 #include "limbeck/quantize/mixes.h"
 
 namespace limbeck::cli {

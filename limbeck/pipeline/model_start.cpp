@@ -17,8 +17,7 @@ std::filesystem::path path_of(Fields& fields, std::string_view key,
 // What only a student can ask for.
 void read_student(Fields& fields, const std::filesystem::path& folder, ModelStart& start) {
   if (fields.has("tokenizer")) start.tokenizer = path_of(fields, "tokenizer", folder);
-  start.vocab_size =
-      static_cast<int>(fields.integer("vocab_size", start.vocab_size, 300, 1 << 20));
+  start.vocab_size = static_cast<int>(fields.integer("vocab_size", start.vocab_size, 300, 1 << 20));
   const std::string vocabulary = fields.text("vocabulary", "whole");
   if (vocabulary != "whole" && vocabulary != "task")
     fields.refuse("vocabulary", "must be 'whole' or 'task'");
@@ -48,7 +47,8 @@ std::filesystem::path resolve_path(const std::string& text, const std::filesyste
   return (path.is_absolute() ? path : folder / path).lexically_normal();
 }
 
-ModelStart read_start(const Json& json, const std::filesystem::path& folder, const std::string& where, bool student) {
+ModelStart read_start(const Json& json, const std::filesystem::path& folder,
+                      const std::string& where, bool student) {
   ModelStart start;
   Fields fields(json, where);
   if (fields.has("model")) start.model = path_of(fields, "model", folder);

@@ -14,7 +14,7 @@ namespace limbeck::pipeline {
 
 // One of the three is set.
 struct QuantizedForm {
-  std::string type = {};      // a tensor type or a named mix
+  std::string type = {};  // a tensor type or a named mix
   double bits_per_weight = 0;
   std::uint64_t size = 0;     // bytes of the file
   std::string label() const;  // "q4_k_m", "3.5bpw", "300MB"

@@ -76,7 +76,8 @@ class RecipeReader {
   }
 
   std::filesystem::path required_path(Fields& fields, std::string_view key) {
-    return resolve_path(fields.required_text(key), folder_, fmt::format("{}: {}", fields.where(), key));
+    return resolve_path(fields.required_text(key), folder_,
+                        fmt::format("{}: {}", fields.where(), key));
   }
 
   // What is left of a recipe without a student: models and their quantized forms.

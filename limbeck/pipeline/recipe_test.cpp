@@ -100,7 +100,8 @@ TEST_F(RecipeTest, StudentsAreCutOutOfTheirTeacher) {
 
 TEST_F(RecipeTest, WithoutAStudentTheTeacherIsQuantized) {
   const Recipe recipe = read(
-      "task: t\nteacher: {model: big}\nquantize: [{type: Q4_K_M}, {bpw: 3.5}, {size: 300MB, method: "
+      "task: t\nteacher: {model: big}\nquantize: [{type: Q4_K_M}, {bpw: 3.5}, {size: 300MB, "
+      "method: "
       "gptq}]\ncompare: {bits: [8, '4', 3.5, q2_k]}\n");
   EXPECT_FALSE(recipe.student);
   ASSERT_EQ(recipe.quantize.size(), 3u);

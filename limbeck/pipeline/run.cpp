@@ -142,8 +142,8 @@ class Run {
     const std::string name =
         fmt::format("{}-{}", step.of_teacher ? original() : "student", step.form.label());
     const auto output = model(name + ".gguf");
-    const std::string key = key_of({"quantize", content_hash(source), step.form.label(), step.method,
-                                    step.method == "rtn" ? "" : task_hash_});
+    const std::string key = key_of({"quantize", content_hash(source), step.form.label(),
+                                    step.method, step.method == "rtn" ? "" : task_hash_});
     folder_.stage("quantize " + name, key, [&] {
       const Checkpoint checkpoint = Checkpoint::open(source);
       // What the quantized model will be asked; never the texts that it is measured on.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "limbeck/base/error.h"
+#include "limbeck/distill/train_data.h"
 #include "limbeck/text/chat_prompt.h"
 
 namespace limbeck::pipeline {
@@ -10,13 +11,9 @@ namespace {
 
 distill::TrainRow make_row(const Tokenizer& tokenizer, const Task& task, const Example& example,
                            std::string_view answer, PromptStyle style) {
-  distill::TrainRow row;
-  row.tokens = chat_prompt(tokenizer, prompt_messages(task, example.input, style));
-  row.first_target = static_cast<std::int64_t>(row.tokens.size());
-  const auto ids = tokenizer.encode(answer, /*add_special=*/false);
-  row.tokens.insert(row.tokens.end(), ids.begin(), ids.end());
-  row.tokens.push_back(answer_end(tokenizer));
-  return row;
+  return distill::answer_row(tokenizer,
+                             chat_prompt(tokenizer, prompt_messages(task, example.input, style)),
+                             answer, /*answers_only=*/true);
 }
 
 std::vector<distill::SoftTarget> soft_targets(const TeacherAnswer& answer,
@@ -76,27 +73,6 @@ RowSet answer_rows(const Tokenizer& tokenizer, const Task& task, std::span<const
     set.example.push_back(i);
   }
   return set;
-}
-
-std::vector<distill::TrainRow> text_rows(const Tokenizer& tokenizer,
-                                         std::span<const std::string> texts, std::int64_t context) {
-  const auto end = tokenizer.eos();
-  std::vector<distill::TrainRow> rows;
-  std::vector<TokenId> window;
-  const auto flush = [&] {
-    if (window.size() > 1) rows.push_back({window, 1, {}});
-    window.clear();
-  };
-  for (const std::string& text : texts) {
-    auto ids = tokenizer.encode(text, /*add_special=*/false);
-    if (end) ids.push_back(*end);
-    for (const TokenId id : ids) {
-      window.push_back(id);
-      if (static_cast<std::int64_t>(window.size()) == context) flush();
-    }
-  }
-  flush();
-  return rows;
 }
 
 }  // namespace limbeck::pipeline

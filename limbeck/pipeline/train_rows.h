@@ -30,8 +30,4 @@ RowSet answer_rows(const Tokenizer& tokenizer, const Task& task, std::span<const
                    std::span<const TeacherAnswer> answers, PromptStyle style, std::int64_t context,
                    bool same_vocabulary);
 
-// Whole texts, cut into windows of `context` tokens with the end-of-text token between texts.
-std::vector<distill::TrainRow> text_rows(const Tokenizer& tokenizer,
-                                         std::span<const std::string> texts, std::int64_t context);
-
 }  // namespace limbeck::pipeline

@@ -2,6 +2,7 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/progress.h"
+#include "limbeck/distill/train_data.h"
 #include "limbeck/runtime/generate.h"
 #include "limbeck/teacher/label.h"
 #include "limbeck/text/chat_prompt.h"
@@ -20,13 +21,9 @@ std::vector<distill::TrainRow> teacher_rows(const StudentRun& run, const Tokeniz
                                             PromptStyle style) {
   std::vector<distill::TrainRow> rows;
   for (std::size_t i = 0; i < run.set.rows.size(); ++i) {
-    distill::TrainRow row;
-    row.tokens = prompt_of(run, teachers, i, style);
-    row.first_target = static_cast<std::int64_t>(row.tokens.size());
-    const auto ids = teachers.encode(run.answers[run.set.example[i]].text, /*add_special=*/false);
-    row.tokens.insert(row.tokens.end(), ids.begin(), ids.end());
-    row.tokens.push_back(answer_end(teachers));
-    rows.push_back(std::move(row));
+    rows.push_back(distill::answer_row(teachers, prompt_of(run, teachers, i, style),
+                                       run.answers[run.set.example[i]].text,
+                                       /*answers_only=*/true));
   }
   return rows;
 }

@@ -132,6 +132,39 @@ std::int64_t weights_of(const StoredTensor& tensor) {
   return n;
 }
 
+// What a student was cut from, a line a round; "" of a file that says it in no known form.
+std::string cut_text(const Json& cut) {
+  std::string text;
+  try {
+    if (cut.contains("cut")) {
+      for (const Json& round : cut.at("cut")) {
+        const Json& layers = round.at("removed_layers");
+        const std::int64_t first = layers.at("first"), count = layers.at("count");
+        double kept = 0;
+        for (const Json& share : round.at("kept_ffn_activity")) kept += share.get<double>();
+        kept /= static_cast<double>(round.at("kept_ffn_activity").size());
+        text += fmt::format(
+            "cut from its teacher: {}; {} layers, hidden {}, ffn {} ({:.0f} % of its activity), "
+            "{} heads: {} parameters\n",
+            count == 0
+                ? "no layer left out"
+                : fmt::format("layers {}-{} left out (influence {:.3f})", first, first + count - 1,
+                              round.at("removed_influence").get<double>()),
+            round.at("layers").get<std::int64_t>(), round.at("hidden").get<std::int64_t>(),
+            round.at("ffn").get<std::int64_t>(), 100 * kept, round.at("heads").get<std::int64_t>(),
+            human_count(round.at("parameters").get<double>()));
+      }
+    }
+    if (cut.contains("vocabulary"))
+      text += fmt::format("vocabulary cut down: {} of {} tokens\n",
+                          cut.at("vocabulary").at("tokens").get<std::int64_t>(),
+                          cut.at("vocabulary").at("of").get<std::int64_t>());
+  } catch (const nlohmann::json::exception&) {
+    return {};
+  }
+  return text;
+}
+
 struct Totals {
   std::int64_t parameters = 0;
   std::uint64_t tensor_bytes = 0;
@@ -200,10 +233,7 @@ void print_text(const Contents& contents) {
       contents.tensors.size(), human_count(static_cast<double>(totals.parameters)),
       human_bytes(static_cast<double>(totals.tensor_bytes)), totals.bits_per_weight,
       human_bytes(static_cast<double>(contents.file_bytes)));
-  for (const auto& [key, value] : contents.cut.items()) {
-    text += fmt::format("{}: {}\n", key == "cut" ? "cut from its teacher" : "vocabulary cut down",
-                        safe_tty(to_text(value)));
-  }
+  text += cut_text(contents.cut);
   if (!contents.problem.empty()) text += "note: " + safe_tty(contents.problem) + '\n';
   print(text);
 }

@@ -154,12 +154,16 @@ TrainResult Training::result(Json manifest) {
                      .peak_bytes = peak_memory(),
                      .resumed = resumed_};
   if (manifest.is_null()) manifest = Json::object();
-  manifest["training"].update({{"steps", result.steps},
-                               {"tokens", result.tokens},
-                               {"target_tokens", result.target_tokens},
-                               {"seconds", result.seconds},
-                               {"final_loss", result.final_loss},
-                               {"seed", in_.options.seed}});
+  // All that the model needed, with what made its start.
+  Json& training = manifest["training"];
+  if (!training.is_object()) training = Json::object();
+  const Json before = training.value("before", Json::object());
+  training.update({{"steps", result.steps},
+                   {"tokens", result.tokens + before.value("tokens", std::int64_t{0})},
+                   {"target_tokens", result.target_tokens},
+                   {"seconds", result.seconds + before.value("seconds", 0.0)},
+                   {"final_loss", result.final_loss},
+                   {"seed", in_.options.seed}});
   write_model(in_.output, select ? state_.best : current(), saved_type(in_.options.save), manifest);
   return result;
 }

@@ -55,26 +55,27 @@ distill::CutShape shape_after(const Architecture& teacher, const distill::CutSha
   return shape;
 }
 
-std::filesystem::path cut_from_teacher(const std::filesystem::path& teacher, const StudentCut& cut,
-                                       std::span<const distill::TrainRow> rows,
-                                       const distill::TrainOptions& options,
-                                       const std::filesystem::path& work) {
+CutTeacher cut_from_teacher(const std::filesystem::path& teacher, const StudentCut& cut,
+                            std::span<const distill::TrainRow> rows,
+                            const distill::TrainOptions& options,
+                            const std::filesystem::path& work) {
   const Checkpoint checkpoint = Checkpoint::open(teacher);
   const int rounds = rounds_of(checkpoint.architecture(), cut);
-  std::filesystem::path current = teacher;
+  CutTeacher made{teacher, Json::array(), 0, 0};
   for (int round = 1; round <= rounds; ++round) {
     const auto cut_folder = work / fmt::format("cut-{}", round);
     if (!is_model(cut_folder)) {
       distill::CutOptions cutting;
       cutting.threads = options.threads;
       const auto report = distill::cut_student(
-          current, rows, shape_after(checkpoint.architecture(), cut.shape, round, rounds), cutting,
-          cut_folder);
+          made.model, rows, shape_after(checkpoint.architecture(), cut.shape, round, rounds),
+          cutting, cut_folder);
       say(fmt::format("cut {} of {}: {} layers from layer {} left out, {} parameters", round,
                       rounds, report.removed_count, report.removed_first,
                       parameter_count(report.architecture)));
     }
-    current = cut_folder;
+    made.model = cut_folder;
+    made.rounds.push_back(Checkpoint::open(cut_folder).manifest().at("cut"));
     if (round == rounds) break;
     const auto healed = work / fmt::format("healed-{}", round);
     if (!is_model(healed)) {
@@ -89,9 +90,12 @@ std::filesystem::path cut_from_teacher(const std::filesystem::path& teacher, con
       distill::train({cut_folder, {}}, damaged.tokenizer(), rows, healing, {}, healed,
                      damaged.manifest());
     }
-    current = healed;
+    made.model = healed;
+    const Json training = Checkpoint::open(healed).manifest().at("training");
+    made.tokens += training.at("tokens").get<std::int64_t>();
+    made.seconds += training.at("seconds").get<double>();
   }
-  return current;
+  return made;
 }
 
 void renumber_answers(std::span<TeacherAnswer> answers, std::span<const TokenId> kept) {

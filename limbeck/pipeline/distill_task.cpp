@@ -208,20 +208,23 @@ Json train_student(const StudentTraining& training, const std::string& teacher, 
   if (!training.soft_labels) options = on_texts_alone(options);
 
   distill::Start start = start_of(training.start);
-  Json made = Json::object();  // how the start was made: for the manifest
+  Json made = Json::object();    // how the start was made: for the manifest
+  Json before = Json::object();  // and the training that this took
   if (training.start.cut) {
-    start.model = cut_from_teacher(teacher, *training.start.cut, set.rows, options, work);
-    made["cut"] = Checkpoint::open(start.model).manifest().value("cut", Json());
+    const CutTeacher cut = cut_from_teacher(teacher, *training.start.cut, set.rows, options, work);
+    start.model = cut.model;
+    made["cut"] = cut.rounds;
+    before = {{"tokens", cut.tokens}, {"seconds", cut.seconds}};
   }
   if (training.start.task_vocabulary) {
     const auto used = tokens_of(set, *tokenizer, task);
     std::vector<TokenId> kept;
     if (training.start.shape) {
-      const auto before = tokenizer->vocab_size();
+      const auto whole = tokenizer->vocab_size();
       TrimmedTokenizer trimmed = trim_tokenizer(*tokenizer, used);
       tokenizer = std::move(trimmed.tokenizer);
       kept = std::move(trimmed.kept);
-      made["vocabulary"] = {{"tokens", kept.size()}, {"of", before}};
+      made["vocabulary"] = {{"tokens", kept.size()}, {"of", whole}};
     } else {
       kept = trim_vocabulary(start.model, used, work / "trimmed");
       start.model = work / "trimmed";
@@ -239,6 +242,7 @@ Json train_student(const StudentTraining& training, const std::string& teacher, 
                                                      : "training on the teacher's texts"},
                      {"rows", set.rows.size()},
                      {"soft_rows", set.soft}}}};
+  if (!before.empty()) manifest["training"]["before"] = before;
   manifest.update(made);
   const auto dev = [&](const std::filesystem::path& folder) {
     return task_score(folder, task, labelled.dev, PromptStyle::bare, pool);
@@ -246,6 +250,7 @@ Json train_student(const StudentTraining& training, const std::string& teacher, 
   Json result = to_json(train_by_options(
       {start, teacher, *tokenizer, task, labelled.train, answers, set, options, dev, output},
       manifest, pool));
+  if (!before.empty()) result["before"] = before;
   result["rows"] = set.rows.size();
   result["soft_rows"] = set.soft;
   result.update(made);

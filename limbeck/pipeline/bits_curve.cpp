@@ -7,8 +7,8 @@
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/progress.h"
 #include "limbeck/base/sha256.h"
+#include "limbeck/model/mixes.h"
 #include "limbeck/pipeline/run_folder.h"
-#include "limbeck/quantize/mixes.h"
 #include "limbeck/quantize/quantize.h"
 #include "limbeck/teacher/label.h"
 

@@ -86,6 +86,9 @@ int run_distill(int argc, char** argv) {
          "0: all weights")
       ->check(CLI::Range(0, 1 << 14))
       ->capture_default_str();
+  app.add_option("--quantize", training.options.quantize.type,
+                 "Train the last half of the steps on the weights as a GGUF file of this type "
+                 "(q2_k, ..) holds them: limbeck quantize STUDENT --type TYPE writes that file");
   app.add_option("--config", config,
                  "YAML file with any training option (loss, soft_weight, temperature, ...)");
   app.add_flag("--dry-run", dry_run, "Say what the teacher will be asked, and stop");

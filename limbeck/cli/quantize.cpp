@@ -114,7 +114,7 @@ int run_quantize(int argc, char** argv) {
   auto* heal =
       app.add_option(
              "--heal", healing.steps,
-             "Then train the scales and norms towards the original for so many steps (200), "
+             "Then train the scales and norms towards the original for so many steps (100), "
              "codes as they are; used where held-out text comes out better for it")
           ->expected(0, 1)
           ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30));
@@ -144,7 +144,11 @@ int run_quantize(int argc, char** argv) {
   if (heal->count() > 0) {
     healing.threads = arguments.common().threads;
     healing.seed = arguments.common().seed;
+    if (getenv("XLR")) healing.learning_rate = atof(getenv("XLR"));
+    if (getenv("XVEC")) healing.vectors = atoi(getenv("XVEC")) != 0;
+    if (getenv("XBATCH")) healing.batch_tokens = atoi(getenv("XBATCH"));
     options.healer = pipeline::healer(healing);
+    options.healing_tokens = healing.steps * healing.batch_tokens;
   }
   ThreadPool pool(arguments.common().threads);
   const QuantizeResult result = quantize_model(checkpoint, flags.output, options, pool);

@@ -16,7 +16,7 @@
 namespace limbeck::distill {
 namespace {
 
-constexpr std::uint64_t kTeacherBytes = std::uint64_t{2} << 30;  // of kept hidden states
+constexpr std::uint64_t kTeacherBytes = std::uint64_t{256} << 20;  // of kept hidden states
 constexpr float kLargestFactor = 0.5f;  // a scale keeps its sign and its order of magnitude
 
 std::vector<TrainRow> rows_of(const HealText& text) {

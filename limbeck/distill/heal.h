@@ -15,9 +15,9 @@
 namespace limbeck::distill {
 
 struct HealOptions {
-  std::int64_t steps = 200;
+  std::int64_t steps = 100;
   std::int64_t batch_tokens = 4096;  // of a step
-  std::int64_t micro_tokens = 4096;  // of a forward pass
+  std::int64_t micro_tokens = 1024;  // of a forward pass
   double learning_rate = 3e-3;       // of the factors: by how much a scale may change in one step
   bool vectors = true;               // norms and biases, which a GGUF file keeps in f32, as well
   std::int64_t evaluations = 8;      // on the held-out sequences, spread over the steps

@@ -21,9 +21,11 @@ WeightGrid::WeightGrid(const Parameters& parameters, const Mix& mix) {
     if (type == TensorType::f32) continue;
     matrices_.push_back({slot.name, type, slot.offset, slot.shape[0], slot.shape[1]});
   }
-  if (matrices_.empty()) {
-    fail_try(ErrorKind::usage, "name a type such as q2_k, q3_k_m or q4_0",
-             "quantize: type '{}' rounds no weight of this model", mix.name);
+  const bool any = std::any_of(matrices_.begin(), matrices_.end(),
+                               [](const Matrix& matrix) { return is_quantized(matrix.type); });
+  if (!any) {
+    fail_try(ErrorKind::usage, "make its widths multiples of 32",
+             "quantize: no row of this model divides into blocks of {}", mix.name);
   }
 }
 

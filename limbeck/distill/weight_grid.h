@@ -12,7 +12,7 @@ namespace limbeck::distill {
 class WeightGrid {
  public:
   // The types that `limbeck quantize --type` gives each of the model's tensors. Throws Error{usage}
-  // if `mix` rounds nothing (f32).
+  // where no row divides into blocks.
   WeightGrid(const Parameters& parameters, const Mix& mix);
 
   // Each matrix of `from` rounded by its type's own encoder (plain rounding: codec.h) and decoded

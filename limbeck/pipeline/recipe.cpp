@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "limbeck/base/yaml.h"
+#include "limbeck/model/mixes.h"
 #include "limbeck/task/data.h"
 
 namespace limbeck::pipeline {
@@ -49,6 +50,7 @@ class RecipeReader {
       fields.refuse_unknown();
     }
     if (const Json* steps = top.find("quantize")) read_quantize(*steps, recipe);
+    add_trained_type(recipe);
     check_signal(recipe);
     if (const Json* compare = top.find("compare")) read_compare(*compare, recipe);
     recipe.distill.seed = recipe.label.seed = recipe.seed;
@@ -215,6 +217,16 @@ class RecipeReader {
       fields.refuse_unknown();
       recipe.quantize.push_back(step);
     }
+  }
+
+  // A student whose training ends on a type's grid is stored in that type.
+  static void add_trained_type(Recipe& recipe) {
+    if (recipe.distill.quantize.type.empty()) return;
+    const std::string_view type = find_mix(recipe.distill.quantize.type).name;
+    const bool there = std::ranges::any_of(recipe.quantize, [&](const QuantizeStep& step) {
+      return !step.of_teacher && find_mix(step.type).name == type;
+    });
+    if (!there) recipe.quantize.push_back({std::string(type), "rtn", false});
   }
 
   void read_compare(const Json& json, Recipe& recipe) {

@@ -1,5 +1,8 @@
 #include "limbeck/quantize/calibration_data.h"
 
+#include <algorithm>
+#include <set>
+
 #include "limbeck/base/error.h"
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/progress.h"
@@ -22,6 +25,19 @@ void split(CalibrationText text, CalibrationData& data) {
   data.sha256 = text.sha256;
 }
 
+// What a healer trains on: as much of the texts as it wants.
+TokenSequences healing_text(const Checkpoint& checkpoint, const QuantizeOptions& options,
+                            const CalibrationData& data) {
+  CalibrationOptions more = options.calibration;
+  more.max_tokens = std::max(more.max_tokens, options.healing_tokens);
+  const std::set<std::vector<TokenId>> kept_back(data.held_out.begin(), data.held_out.end());
+  TokenSequences text = tokenize_calibration(options.calibration_texts, checkpoint.tokenizer(),
+                                             checkpoint.architecture().context_length, more)
+                            .sequences;
+  std::erase_if(text, [&](const auto& sequence) { return kept_back.contains(sequence); });
+  return text;
+}
+
 }  // namespace
 
 CalibrationData calibrate(const Checkpoint& checkpoint, const QuantizeOptions& options,
@@ -34,6 +50,7 @@ CalibrationData calibrate(const Checkpoint& checkpoint, const QuantizeOptions& o
     split(tokenize_calibration(options.calibration_texts, checkpoint.tokenizer(), context,
                                options.calibration),
           data);
+    if (options.healer) data.healing = healing_text(checkpoint, options, data);
   } else if (options.importance_file.empty() || options.method == QuantizeMethod::gptq) {
     fail(ErrorKind::usage, "method {} needs calibration text", name(options.method));
   }

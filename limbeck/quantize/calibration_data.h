@@ -13,6 +13,7 @@ struct CalibrationData {
   TokenSequences sequences;  // for second moments
   TokenSequences held_out;   // of the same texts, for comparisons
   TokenSequences guard;      // of other texts, likewise
+  TokenSequences healing;    // of the same texts, more of them, none of `held_out`
   std::string sha256;        // of what it was made from
   std::int64_t tokens = 0;
 };

@@ -33,6 +33,14 @@ std::uint64_t peak_memory() {
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;  // Linux counts kilobytes
 }
 
+// The type on whose grid training ended; empty: none.
+std::string trained_for(const Json& manifest) {
+  const auto training = manifest.find("training");
+  if (training == manifest.end() || !training->is_object()) return {};
+  const auto type = training->find("quantize");
+  return type != training->end() && type->is_string() ? type->get<std::string>() : "";
+}
+
 class Run {
  public:
   Run(const Checkpoint& checkpoint, const fs::path& output, const QuantizeOptions& options,
@@ -43,10 +51,15 @@ class Run {
     const auto start = std::chrono::steady_clock::now();
     const bool by_budget = options_.bits_per_weight > 0 || options_.size > 0;
     const Mix* mix = by_budget ? nullptr : &find_mix(options_.type);  // refused before any work
+    if (const std::string trained = trained_for(checkpoint_.manifest());
+        !trained.empty() &&
+        (!mix || trained != mix->name || options_.method != QuantizeMethod::rtn)) {
+      note(fmt::format("this model was trained for --type {} --method rtn", trained));
+    }
     calibration_ = calibrate(checkpoint_, options_, pool_);
     const Plan plan = by_budget ? budget_plan() : mix_plan(*mix);
     if (options_.healer) {
-      check_healing(checkpoint_, plan, calibration_.sequences, calibration_.held_out);
+      check_healing(checkpoint_, plan, calibration_.healing, calibration_.held_out);
     }
     check_free_space(output_, 2 * total_bytes(plan) + header_bytes(checkpoint_, plan));
     best_ = make(plan, options_.method, ".parts");
@@ -154,8 +167,8 @@ class Run {
 
   // Judged by the runtime, on the bytes to be written: never worse than before.
   void heal() {
-    Healed healed = options_.healer(checkpoint_, best_->rounded(), calibration_.sequences,
-                                    calibration_.held_out);
+    Healed healed =
+        options_.healer(checkpoint_, best_->rounded(), calibration_.healing, calibration_.held_out);
     const Checkpoint tried = with_healed(best_->rounded(), best_->plan(), healed);
     bool worse = false;
     for (const Domain& domain : domains()) {

@@ -45,9 +45,10 @@ struct QuantizeOptions {
   // Trains the scales of what was rounded; used where the held-out text (and the guard's) comes out
   // better for it. Needs calibration text. Null: nothing is trained.
   Healer healer;
-  std::uint64_t max_memory = 0;  // bytes; 0: no ceiling
-  std::string on_nan = "fail";   // fail | zero
-  Json manifest;                 // carried into the file's manifest (provenance)
+  std::int64_t healing_tokens = 0;  // wanted for it, where the texts have them
+  std::uint64_t max_memory = 0;     // bytes; 0: no ceiling
+  std::string on_nan = "fail";      // fail | zero
+  Json manifest;                    // carried into the file's manifest (provenance)
 };
 
 struct QuantizedTensor {

@@ -144,9 +144,6 @@ int run_quantize(int argc, char** argv) {
   if (heal->count() > 0) {
     healing.threads = arguments.common().threads;
     healing.seed = arguments.common().seed;
-    if (getenv("XLR")) healing.learning_rate = atof(getenv("XLR"));
-    if (getenv("XVEC")) healing.vectors = atoi(getenv("XVEC")) != 0;
-    if (getenv("XBATCH")) healing.batch_tokens = atoi(getenv("XBATCH"));
     options.healer = pipeline::healer(healing);
     options.healing_tokens = healing.steps * healing.batch_tokens;
   }

@@ -8,6 +8,7 @@
 #include "limbeck/cli/arguments.h"
 #include "limbeck/cli/teacher_options.h"
 #include "limbeck/distill/train_options.h"
+#include "limbeck/model/mixes.h"
 #include "limbeck/pipeline/distill_task.h"
 #include "limbeck/pipeline/model_card.h"
 #include "limbeck/pipeline/run_folder.h"
@@ -103,6 +104,7 @@ int run_distill(int argc, char** argv) {
     training.options = distill::read_train_options(fields, training.options);
     fields.refuse_unknown();
   }
+  if (std::string& type = training.options.quantize.type; !type.empty()) type = find_mix(type).name;
   training.start = parse_student(student);
   training.options.seed = request.seed = arguments.common().seed;
   request.signal = signal_of(signal);

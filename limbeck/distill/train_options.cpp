@@ -6,6 +6,7 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/distill/lora_targets.h"
+#include "limbeck/model/mixes.h"
 
 namespace limbeck::distill {
 namespace {
@@ -89,11 +90,11 @@ OnPolicyOptions read_on_policy(Fields f, OnPolicyOptions o) {
 TrainOptions::QuantizeAware read_quantize(const Json& json, const std::string& where,
                                           TrainOptions::QuantizeAware o) {
   if (json.is_string()) {
-    o.type = json.get<std::string>();
+    o.type = find_mix(json.get<std::string>()).name;
     return o;
   }
   Fields f(json, where);
-  o.type = f.required_text("type");
+  o.type = find_mix(f.required_text("type")).name;
   o.share = f.number("share", o.share, 0, 1);
   o.every = f.integer("every", o.every, 1, kMost);
   f.refuse_unknown();

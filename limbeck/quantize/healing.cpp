@@ -7,8 +7,7 @@
 
 namespace limbeck {
 
-void check_healing(const Checkpoint& original, const Plan& plan, const TokenSequences& text,
-                   const TokenSequences& held_out) {
+void check_can_heal(const Checkpoint& original, const Plan& plan) {
   if (!original.packed_notes().empty()) {
     fail_try(ErrorKind::usage, "leave --heal out, or quantize the 16-bit model that was packed",
              "{}: --heal trains towards the original model, and this folder holds 4-bit weights",
@@ -20,6 +19,9 @@ void check_healing(const Checkpoint& original, const Plan& plan, const TokenSequ
     fail_try(ErrorKind::usage, "leave --heal out, or name a type such as q4_k_m",
              "--heal trains the scales of blocks, and these tensor types have none");
   }
+}
+
+void check_healing_text(const TokenSequences& text, const TokenSequences& held_out) {
   if (text.empty()) {
     fail_try(ErrorKind::usage, "--calibration FILE", "--heal needs calibration text");
   }

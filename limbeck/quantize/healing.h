@@ -27,9 +27,10 @@ using Healer = std::function<Healed(const Checkpoint& original, const Checkpoint
 inline constexpr std::uint64_t kHealingBytes = 768;
 
 // Throws Error{usage} where there is nothing to heal: a folder that others packed to 4 bits, a plan
-// without block scales, no calibration text or too little of it to keep some back.
-void check_healing(const Checkpoint& original, const Plan& plan, const TokenSequences& text,
-                   const TokenSequences& held_out);
+// without block scales.
+void check_can_heal(const Checkpoint& original, const Plan& plan);
+// The same without calibration text, or with too little of it to keep some back.
+void check_healing_text(const TokenSequences& text, const TokenSequences& held_out);
 
 // The rounded model with the healed tensors in place, which must outlive the result.
 Checkpoint with_healed(const Checkpoint& rounded, const Plan& plan, const Healed& healed);

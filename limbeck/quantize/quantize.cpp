@@ -56,10 +56,12 @@ class Run {
         (!mix || trained != mix->name || options_.method != QuantizeMethod::rtn)) {
       note(fmt::format("this model was trained for --type {} --method rtn", trained));
     }
+    if (options_.healer && mix) check_can_heal(checkpoint_, mix_plan(*mix));
     calibration_ = calibrate(checkpoint_, options_, pool_);
     const Plan plan = by_budget ? budget_plan() : mix_plan(*mix);
     if (options_.healer) {
-      check_healing(checkpoint_, plan, calibration_.healing, calibration_.held_out);
+      check_can_heal(checkpoint_, plan);
+      check_healing_text(calibration_.healing, calibration_.held_out);
     }
     check_free_space(output_, 2 * total_bytes(plan) + header_bytes(checkpoint_, plan));
     best_ = make(plan, options_.method, ".parts");

@@ -3,10 +3,12 @@
 # the emitted file. Prints one Markdown row a file: bytes, bits a weight, perplexity, KL with its interval, same top-1.
 #
 #   LLAMA_CPP_BIN=FOLDER bench/quantize_compare.sh MODEL CALIBRATION HELD_OUT WORK [TYPE...]
+#   HEAL=100 bench/quantize_compare.sh MODEL CALIBRATION HELD_OUT WORK [TYPE...]
 #
-# LLAMA_CPP_BIN holds llama-quantize and llama-imatrix. Files that are in WORK already are kept.
+# LLAMA_CPP_BIN holds llama-quantize and llama-imatrix; without it limbeck's files are compared with
+# the original alone. HEAL: steps of healing, a further row a type. CALIBRATION may name several
+# files. Files that are in WORK already are kept.
 set -euo pipefail
-: "${LLAMA_CPP_BIN:?the folder of llama-quantize and llama-imatrix}"
 limbeck=${LIMBECK:-build/release/limbeck}
 model=$1 calibration=$2 held_out=$3 work=$4
 shift 4
@@ -17,8 +19,8 @@ mkdir -p "$work"
 cd_report() { tr '\r' '\n' <"$1" | tail -2; }
 
 base=$work/f16.gguf
-[ -f "$base" ] || "$limbeck" convert "$model" "$base" --type f16 -q
-if [ ! -f "$work/imatrix.dat" ]; then
+[ -z "${LLAMA_CPP_BIN:-}" ] || [ -f "$base" ] || "$limbeck" convert "$model" "$base" --type f16 -q
+if [ -n "${LLAMA_CPP_BIN:-}" ] && [ ! -f "$work/imatrix.dat" ]; then
   "$LLAMA_CPP_BIN/llama-imatrix" -m "$base" -f "$calibration" -o "$work/imatrix.dat" -c 512 -t "$threads" \
     --no-ppl >"$work/imatrix.log" 2>&1 || { cd_report "$work/imatrix.log"; exit 1; }
 fi
@@ -43,20 +45,32 @@ timed() { # LOG COMMAND..: seconds and peak megabytes
   awk '{printf "%.1f %.0f\n", $1, $2 / 1024}' "$log.time"
 }
 
+quantize() { # OUTPUT ARGUMENTS..: seconds and peak megabytes, or dashes where the file is there
+  local output=$1
+  shift
+  if [ -f "$output" ]; then echo "- -"; return; fi
+  # shellcheck disable=SC2086  # several files; several words
+  timed "${output%.gguf}.log" "$limbeck" quantize "$model" -o "$output" --calibration $calibration \
+    --calibration-tokens "$tokens" --threads "$threads" "$@" ${EXTRA:-}
+}
+
 echo "| file | bytes | perplexity | KL, nats (95 %) | KL 99.9 % | same top-1, % | s | peak MB |"
 echo "|---|---:|---:|---:|---:|---:|---:|---:|"
 for type in "${types[@]}"; do
-  theirs=$work/llama-$type.gguf ours=$work/limbeck-$type.gguf
+  ours=$work/limbeck-$type.gguf healed=$work/limbeck-healed-$type.gguf
+  read -r s p < <(quantize "$ours" --type "$type")
+  row "limbeck $type" "$ours" "$s" "$p"
+  if [ -n "${HEAL:-}" ]; then
+    read -r s p < <(quantize "$healed" --type "$type" --heal "$HEAL")
+    row "limbeck $type --heal $HEAL" "$healed" "$s" "$p"
+  fi
+  [ -n "${LLAMA_CPP_BIN:-}" ] || continue
+  theirs=$work/llama-$type.gguf
   name=$(echo "$type" | tr a-z A-Z)
   read -r s p < <([ -f "$theirs" ] && echo "- -" || timed "$work/llama-$type.log" "$LLAMA_CPP_BIN/llama-quantize" \
     --imatrix "$work/imatrix.dat" "$base" "$theirs" "$name" "$threads")
   row "llama-quantize $type" "$theirs" "$s" "$p"
-  read -r s p < <([ -f "$ours" ] && echo "- -" || timed "$work/limbeck-$type.log" "$limbeck" quantize "$model" -o "$ours" \
-    --type "$type" --calibration "$calibration" --calibration-tokens "$tokens" --threads "$threads" ${EXTRA:-})
-  row "limbeck $type" "$ours" "$s" "$p"
   sized=$work/limbeck-size-$type.gguf
-  read -r s p < <([ -f "$sized" ] && echo "- -" || timed "$work/limbeck-size-$type.log" "$limbeck" quantize "$model" \
-    -o "$sized" --size "$(stat -c %s "$theirs")" --calibration "$calibration" --calibration-tokens "$tokens" \
-    --threads "$threads" ${EXTRA:-})
+  read -r s p < <(quantize "$sized" --size "$(stat -c %s "$theirs")")
   row "limbeck --size (of $type)" "$sized" "$s" "$p"
 done

@@ -31,7 +31,8 @@ int run_manual(int argc, char** argv);
 
 std::span<const Command> commands() noexcept {
   static constexpr Command kTable[] = {
-      // name, one line of help, function, does it train; in the order of the help screen
+      // name, one line of help, function, does it train, with which option; in the order of the
+      // help screen
       {"run", "a recipe: gate, label, distil, quantize, compare, report", run_run, true},
       {"advise", "quantize, distil or both: a ranked plan with its costs", run_advise, true},
       {"distill", "train a small student on a teacher's answers", run_distill, true},
@@ -42,7 +43,7 @@ std::span<const Command> commands() noexcept {
        run_synthesize},
       {"tokenize", "text to token ids, and back", run_tokenize},
       {"template", "messages to the prompt that a chat template makes of them", run_template},
-      {"quantize", "store a model in fewer bits", run_quantize},
+      {"quantize", "store a model in fewer bits", run_quantize, false, "--heal"},
       {"convert", "a model from one file format to the other", run_convert},
       {"inspect", "what a model file holds", run_inspect},
       {"train", "train a model from scratch, or further (how a local teacher is made)", run_train,

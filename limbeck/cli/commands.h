@@ -13,7 +13,8 @@ struct Command {
   std::string_view summary;  // one line of `limbeck --help`
   // argv[0] is the command's name; returns the exit code; throws Error.
   int (*run)(int argc, char** argv);
-  bool trains = false;  // runs as limbeck-train
+  bool trains = false;                // runs as limbeck-train
+  std::string_view trains_with = {};  // where this option is given
 };
 
 std::span<const Command> commands() noexcept;  // in the order of the help screen; commands.cpp

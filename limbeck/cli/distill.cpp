@@ -8,6 +8,7 @@
 #include "limbeck/cli/arguments.h"
 #include "limbeck/cli/teacher_options.h"
 #include "limbeck/distill/train_options.h"
+#include "limbeck/model/mixes.h"
 #include "limbeck/pipeline/distill_task.h"
 #include "limbeck/pipeline/model_card.h"
 #include "limbeck/pipeline/run_folder.h"
@@ -86,6 +87,9 @@ int run_distill(int argc, char** argv) {
          "0: all weights")
       ->check(CLI::Range(0, 1 << 14))
       ->capture_default_str();
+  app.add_option("--quantize", training.options.quantize.type,
+                 "Train the last half of the steps on the weights as a GGUF file of this type "
+                 "(q2_k, ..) holds them: limbeck quantize STUDENT --type TYPE writes that file");
   app.add_option("--config", config,
                  "YAML file with any training option (loss, soft_weight, temperature, ...)");
   app.add_flag("--dry-run", dry_run, "Say what the teacher will be asked, and stop");
@@ -100,6 +104,7 @@ int run_distill(int argc, char** argv) {
     training.options = distill::read_train_options(fields, training.options);
     fields.refuse_unknown();
   }
+  if (std::string& type = training.options.quantize.type; !type.empty()) type = find_mix(type).name;
   training.start = parse_student(student);
   training.options.seed = request.seed = arguments.common().seed;
   request.signal = signal_of(signal);

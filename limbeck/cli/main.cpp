@@ -70,6 +70,14 @@ std::string limits_help() {
   return text;
 }
 
+// --option, --option=VALUE
+bool has_option(int argc, char** argv, std::string_view option) {
+  return std::any_of(argv + 2, argv + argc, [&](std::string_view argument) {
+    return argument.starts_with(option) &&
+           (argument.size() == option.size() || argument[option.size()] == '=');
+  });
+}
+
 int run(int argc, char** argv) {
   if (argc < 2) {
     std::fputs(help().c_str(), stderr);
@@ -88,7 +96,10 @@ int run(int argc, char** argv) {
   if (name == "--version") return print(fmt::format("limbeck {}\n", version())), 0;
   const auto found = std::ranges::find(commands(), name, &Command::name);
   if (found == commands().end()) refuse_command(name);
-  if (found->trains) continue_as_trainer(argv);
+  const std::string_view option = found->trains_with;
+  if (found->trains || (!option.empty() && has_option(argc, argv, option))) {
+    continue_as_trainer(argv);
+  }
   install_interrupt_handler();
   const int code = found->run(argc - 1, argv + 1);
   check_mapped_files();

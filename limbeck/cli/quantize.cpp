@@ -12,8 +12,9 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/cli/arguments.h"
+#include "limbeck/model/mixes.h"
+#include "limbeck/pipeline/heal.h"
 #include "limbeck/pipeline/quantized_form.h"
-#include "limbeck/quantize/mixes.h"
 
 namespace limbeck::cli {
 namespace {
@@ -68,6 +69,7 @@ Json to_json(const QuantizeResult& result) {
               {"peak_bytes", result.peak_bytes},
               {"method", result.method},
               {"notes", result.notes},
+              {"healing", result.healing},
               {"tensors", tensors}};
 }
 
@@ -83,11 +85,14 @@ void report(const Checkpoint& checkpoint, const std::string& output, const Quant
 }  // namespace
 
 int run_quantize(int argc, char** argv) {
-  Arguments arguments("quantize", "A model into a GGUF file of fewer bits",
-                      "limbeck quantize models/small -o small.gguf --type q4_k\n"
-                      "limbeck quantize big.gguf -o big-q3.gguf --type q3_k_m --calibration a.txt");
+  Arguments arguments(
+      "quantize", "A model into a GGUF file of fewer bits",
+      "limbeck quantize models/small -o small.gguf --type q4_k\n"
+      "limbeck quantize big.gguf -o big-q3.gguf --type q3_k_m --calibration a.txt\n"
+      "limbeck quantize models/small -o small.gguf --type q4_0 --calibration a.txt --heal");
   Flags flags;
   QuantizeOptions options;
+  distill::HealOptions healing;
   CLI::App& app = arguments.app();
   app.add_option("model", flags.model, "A Hugging Face folder or a .gguf file")->required();
   app.add_option("-o,--output", flags.output, "The .gguf file to write")->required();
@@ -106,6 +111,13 @@ int run_quantize(int argc, char** argv) {
       ->check(CLI::PositiveNumber);
   app.add_option("--guard", flags.guard,
                  "Text (or a task) of another kind that must not get worse");
+  auto* heal =
+      app.add_option(
+             "--heal", healing.steps,
+             "Then train the scales and norms towards the original for so many steps (100), "
+             "codes as they are; used where held-out text comes out better for it")
+          ->expected(0, 1)
+          ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30));
   app.add_option("--importance", flags.importance, "An importance file (imatrix GGUF)");
   app.add_option("--save-importance", flags.save_importance, "Keep the importance found");
   app.add_option("--max-memory", flags.max_memory, "Ceiling for the solver's moments, as 2GB");
@@ -113,6 +125,9 @@ int run_quantize(int argc, char** argv) {
   arguments.add_json();
   if (!arguments.parse(argc, argv)) return 0;
 
+  if (heal->count() > 0 && flags.calibration.empty()) {
+    fail_try(ErrorKind::usage, "--calibration FILE", "--heal needs calibration text");
+  }
   options.method = method_of(flags);
   options.importance_file = flags.importance;
   options.save_importance = flags.save_importance;
@@ -126,6 +141,12 @@ int run_quantize(int argc, char** argv) {
     options.guard_texts.push_back(calibration_of(path, checkpoint));
   }
   for (const std::string& note : checkpoint.packed_notes()) say(note);
+  if (heal->count() > 0) {
+    healing.threads = arguments.common().threads;
+    healing.seed = arguments.common().seed;
+    options.healer = pipeline::healer(healing);
+    options.healing_tokens = healing.steps * healing.batch_tokens;
+  }
   ThreadPool pool(arguments.common().threads);
   const QuantizeResult result = quantize_model(checkpoint, flags.output, options, pool);
   if (arguments.common().json) {

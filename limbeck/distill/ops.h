@@ -15,7 +15,7 @@ namespace limbeck::distill {
 // A weight that training changes. Gradients do not travel through autograd: backward adds them to
 // `grad`, so that accumulation over micro-batches is exact in fp32 whatever the products use.
 struct Parameter {
-  at::Tensor value;    // master copy, float32 (float64 in tests)
+  at::Tensor value;    // what the model computes with, float32 (float64 in tests)
   at::Tensor compute;  // what products read: `value` itself, or its bfloat16 copy
   at::Tensor grad;     // as value; undefined: frozen
   bool defined() const { return value.defined(); }
@@ -27,7 +27,7 @@ void accumulate(const Parameter& parameter, const at::Tensor& gradient);
 // x [n, in], weight [out, in], bias [out] or undefined -> [n, out] in the type of weight.compute.
 at::Tensor linear(const at::Tensor& x, const Parameter& weight, const Parameter& bias);
 
-// tokens [n] int64 -> [n, hidden] rows of the master weights times `scale`, float32 (float64).
+// tokens [n] int64 -> [n, hidden] rows of weight.value times `scale`, float32 (float64).
 at::Tensor embed(const at::Tensor& tokens, const Parameter& weight, double scale);
 
 // Normalises the last dimension of x [.., width] -> the same shape in `type`. bias: layer only.

@@ -80,10 +80,10 @@ void AdamW::step(Parameters& p, const AdamOptions& options, double learning_rate
     p.value.addcdiv_(first * correction1, (second * correction2).sqrt() + options.epsilon,
                      -learning_rate);
     p.grad.zero_();
-    p.update_compute();
+    if (!p.apart()) p.update_compute();
     return;
   }
-  const bool narrows = p.compute.scalar_type() == at::kBFloat16;
+  const bool narrows = p.compute.scalar_type() == at::kBFloat16 && !p.apart();
   for (const auto& slot : p.slots()) {
     const StepNumbers numbers{static_cast<float>(learning_rate),
                               static_cast<float>(options.beta1),

@@ -21,7 +21,7 @@ class AdamW {
   static double gradient_norm(const Parameters& parameters);
 
   // Step `step` (from 1) with gradients multiplied by `gradient_scale` (clipping); then zeroes
-  // them.
+  // them. What the model computes with follows, unless it is kept apart: the caller says when then.
   void step(Parameters& parameters, const AdamOptions& options, double learning_rate,
             double gradient_scale, std::int64_t step);
 

@@ -85,8 +85,9 @@ Parameters::Parameters(const Architecture& architecture, std::vector<TensorSpec>
   }
   const auto flat = at::dtype(options.type).device(options.device);
   value = at::zeros({offset}, flat);
+  forward = options.apart ? at::zeros({offset}, flat) : value;
   compute =
-      options.compute == options.type ? value : at::zeros({offset}, flat.dtype(options.compute));
+      options.compute == options.type ? forward : at::zeros({offset}, flat.dtype(options.compute));
   if (options.trainable) grad = at::zeros({offset}, flat);
 }
 
@@ -129,7 +130,20 @@ void Parameters::randomize(std::uint64_t seed) {
 
 void Parameters::update_compute() {
   at::NoGradGuard no_grad;
-  if (!compute.is_same(value)) compute.copy_(value);
+  if (rounding) {
+    rounding(value, forward);
+  } else if (!forward.is_same(value)) {
+    forward.copy_(value);
+  }
+  if (!compute.is_same(forward)) compute.copy_(forward);
+}
+
+at::Tensor Parameters::rounded(const at::Tensor& flat) const {
+  if (!rounding) return flat;
+  at::NoGradGuard no_grad;
+  auto out = at::empty_like(flat);
+  rounding(flat, out);
+  return out;
 }
 
 const ParameterSlot* Parameters::find(std::string_view name) const {
@@ -152,7 +166,7 @@ Parameter Parameters::get(std::span<const std::string_view> neighbours) const {
     return flat.defined() ? flat.narrow(0, first->offset, count).view(shape) : flat;
   };
   const bool narrow_vector = shape.size() == 1 && value.scalar_type() == at::kBFloat16;
-  return {narrow_vector ? view(value).to(at::kFloat) : view(value), view(compute), view(grad)};
+  return {narrow_vector ? view(forward).to(at::kFloat) : view(forward), view(compute), view(grad)};
 }
 
 std::vector<NamedTensor> Parameters::tensors(TensorType type, const at::Tensor& flat) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,7 @@ struct ParameterOptions {
   at::ScalarType compute = at::kFloat;  // of matrix products: as `type`, or bfloat16
   at::Device device = at::kCPU;
   bool trainable = true;  // has gradients
+  bool apart = false;     // `forward` is a buffer of its own, for `rounding`
 };
 
 // A canonical tensor's place in the buffer.
@@ -46,8 +48,12 @@ class Parameters {
   // Normal, deviation 0.02, divided by sqrt(2 layers) where a product is added to the residual
   // stream (GPT-2); norms start as the identity. The same numbers for every thread count.
   void randomize(std::uint64_t seed);
-  // After `value` changed: refreshes the products' copy.
+  // After `value` changed: `forward` and `compute` follow it.
   void update_compute();
+  // What the model computes with where the masters are `flat`: `flat` itself unless `rounding` is
+  // set.
+  at::Tensor rounded(const at::Tensor& flat) const;
+  bool apart() const { return !forward.is_same(value); }
 
   // Frozen weights may be kept in bfloat16 alone; vectors (norms, biases) then come in float32.
   // One tensor, or neighbours of equal width as one: {"blk.0.attn_q.weight", ..}; the empty
@@ -63,7 +69,13 @@ class Parameters {
   // may be another flat buffer of this layout (the best weights so far).
   std::vector<NamedTensor> tensors(TensorType type, const at::Tensor& flat) const;
 
-  at::Tensor value, compute, grad;  // flat; grad undefined unless trainable
+  // Flat, all of one layout. `value`: the masters, which the optimiser changes. `forward`: what the
+  // model computes with, in their type; `value` itself unless `apart`. `compute`: the same in the
+  // type of products. `grad`: undefined unless trainable.
+  at::Tensor value, forward, compute, grad;
+  // Makes `forward` of `value`, where they are apart; null: a copy. Gradients pass straight
+  // through.
+  std::function<void(const at::Tensor& value, const at::Tensor& forward)> rounding;
 
  private:
   Architecture architecture_;

@@ -9,7 +9,8 @@ Student starting_student(const Start& start, const Tokenizer& tokenizer,
                          const std::vector<TensorSpec>& more) {
   const auto products = options.bf16 ? at::kBFloat16 : at::kFloat;
   const bool lora = options.lora.r > 0;
-  const ParameterOptions trained{at::kFloat, products, device, true};
+  const ParameterOptions trained{at::kFloat, products, device, true,
+                                 !options.quantize.type.empty()};
   const ParameterOptions how = lora ? ParameterOptions{products, products, device, false} : trained;
   const auto make = [&](const Architecture& a) {
     auto specs = tensor_specs(a);

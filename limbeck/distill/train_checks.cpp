@@ -6,6 +6,7 @@
 #include "limbeck/base/sha256.h"
 #include "limbeck/distill/lora_targets.h"
 #include "limbeck/distill/train_options.h"
+#include "limbeck/model/mixes.h"
 
 namespace limbeck::distill {
 namespace {
@@ -75,6 +76,18 @@ void check_options(const TrainOptions& o) {
     fail(ErrorKind::usage,
          "on_policy needs the teacher's distribution over the student's tokens: "
          "loss uld has none");
+  }
+  if (!o.quantize.type.empty()) {
+    in("quantize: share", o.quantize.share, 0, 1, true);
+    in("quantize: every", static_cast<double>(o.quantize.every), 1, kMany);
+    if (!is_quantized(find_mix(o.quantize.type).base)) {
+      fail_try(ErrorKind::usage, "name a type such as q2_k, q3_k_m or q4_0",
+               "quantize: type '{}' is no rounding to train for", o.quantize.type);
+    }
+    if (o.lora.r > 0) {
+      fail_try(ErrorKind::usage, "leave lora or quantize out",
+               "quantize trains all weights on the grid, lora keeps them frozen");
+    }
   }
   in("clip_norm", o.clip_norm, 0, kMany);
   in("warmup", o.warmup, 0, 1);

@@ -6,6 +6,7 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/distill/lora_targets.h"
+#include "limbeck/model/mixes.h"
 
 namespace limbeck::distill {
 namespace {
@@ -85,6 +86,21 @@ OnPolicyOptions read_on_policy(Fields f, OnPolicyOptions o) {
   return o;
 }
 
+// A type alone, or with its other keys.
+TrainOptions::QuantizeAware read_quantize(const Json& json, const std::string& where,
+                                          TrainOptions::QuantizeAware o) {
+  if (json.is_string()) {
+    o.type = find_mix(json.get<std::string>()).name;
+    return o;
+  }
+  Fields f(json, where);
+  o.type = find_mix(f.required_text("type")).name;
+  o.share = f.number("share", o.share, 0, 1);
+  o.every = f.integer("every", o.every, 1, kMost);
+  f.refuse_unknown();
+  return o;
+}
+
 Json describe(const OnPolicyOptions& o) {
   Json json = {{"share", o.share},
                {"loss", name(o.loss)},
@@ -131,6 +147,9 @@ TrainOptions read_train_options(Fields& f, TrainOptions o) {
   }
   if (const Json* phase = f.find("on_policy")) {
     o.on_policy = read_on_policy({*phase, f.where() + ": on_policy"}, o.on_policy);
+  }
+  if (const Json* quantize = f.find("quantize")) {
+    o.quantize = read_quantize(*quantize, f.where() + ": quantize", o.quantize);
   }
   o.epochs = f.number("epochs", o.epochs, 1e-6, 1e6);
   o.max_steps = f.integer("max_steps", o.max_steps, 0, kMost);
@@ -198,6 +217,10 @@ Json to_json(const TrainOptions& o) {
                          {"relations", o.attention.relations},
                          {"heads", o.attention.heads},
                          {"layers", o.attention.layers}};
+  }
+  if (!o.quantize.type.empty()) {
+    json["quantize"] = {
+        {"type", o.quantize.type}, {"share", o.quantize.share}, {"every", o.quantize.every}};
   }
   if (o.on_policy.share > 0) json["on_policy"] = describe(o.on_policy);
   return json;

@@ -97,6 +97,7 @@ TrainState read(const fs::path& folder) {
   s.value = tensor(model.at("weights"));
   if (const auto* best = model.find("best")) s.best = tensor(*best);
   if (const auto* average = model.find("average")) s.average = tensor(*average);
+  if (const auto* rounded = model.find("rounded")) s.rounded = tensor(*rounded);
   s.first = tensor(optimizer.at("first"));
   s.second = tensor(optimizer.at("second"));
   return s;
@@ -120,6 +121,7 @@ void save_state(const fs::path& folder, const TrainState& s) {
     std::vector<StoredTensor> model{stored("weights", s.value)};
     if (s.best.defined()) model.push_back(stored("best", s.best));
     if (s.average.defined()) model.push_back(stored("average", s.average));
+    if (s.rounded.defined()) model.push_back(stored("rounded", s.rounded));
     const std::vector<StoredTensor> moments{stored("first", s.first), stored("second", s.second)};
     write_safetensors(temporary / "model.safetensors", model);
     write_safetensors(temporary / "optimizer.safetensors", moments);

@@ -24,6 +24,7 @@ struct TrainState {
   at::Tensor best;                  // flat; undefined: none yet
   Json answers;                     // of the on-policy phase's buffer; null: none
   at::Tensor average;               // flat; undefined: no moving average
+  at::Tensor rounded;               // flat; undefined: what the weights give when rounded now
 };
 
 // The folder of the newest checkpoint, verified or not; empty: none.

@@ -82,6 +82,14 @@ struct TrainOptions {
     std::int64_t heads = 0;       // relation heads; 0: the most that suit both
     std::vector<std::pair<std::int64_t, std::int64_t>> layers;  // empty: the last of both
   } attention;
+  // The last steps on the weights as a GGUF file of this type holds them: rounded by `limbeck
+  // quantize`'s plain rounding before each step, gradients straight through to the weights
+  // themselves, which are written in float32.
+  struct QuantizeAware {
+    std::string type;        // a type or mix of `limbeck quantize --type`; empty: none of this
+    double share = 0.5;      // of the steps, in (0, 1]
+    std::int64_t every = 1;  // steps from one rounding to the next
+  } quantize;
   // how long
   double epochs = 3;           // passes over the rows
   std::int64_t max_steps = 0;  // 0: by epochs

@@ -57,6 +57,12 @@ Training::Training(TrainingInputs inputs)
     on_policy_.emplace(in_.options, in_.rows, plan_,
                        in_.student.base->architecture().context_length);
   }
+  if (const auto& quantize = in_.options.quantize; !quantize.type.empty()) {
+    grid_.emplace(trained_, find_mix(quantize.type));
+    const auto steps = static_cast<double>(plan_.size());
+    grid_from_ = std::min(static_cast<std::int64_t>(std::floor(steps * (1 - quantize.share))),
+                          static_cast<std::int64_t>(plan_.size()) - 1);
+  }
   if (in_.options.ema > 0) state_.average = trained_.value.clone();
 }
 
@@ -131,7 +137,7 @@ void Training::roll_out() {
   for (const auto row : wanted) prompts.push_back(on_policy_->prompt(row));
   const OnPolicyOptions& o = in_.options.on_policy;
   const auto folder = temporary_model("rollout");
-  write_model(folder, current(), TensorType::f32, nullptr);
+  write_model(folder, trained_.rounded(current()), TensorType::f32, nullptr);
   auto answers = (*in_.rollout)(
       folder, prompts,
       {o.max_tokens, o.temperature, in_.options.seed + static_cast<std::uint64_t>(state_.step)});
@@ -151,10 +157,27 @@ void Training::average() {
   state_.average.lerp_(trained_.value, 1 - decay);
 }
 
+void Training::round_from_now_on() {
+  trained_.rounding = [this](const at::Tensor& value, const at::Tensor& forward) {
+    grid_->round(value, forward);
+  };
+}
+
+void Training::begin_rounding() {
+  round_from_now_on();
+  trained_.update_compute();
+  say(fmt::format("step {}: from here on the weights of {}", state_.step,
+                  in_.options.quantize.type));
+  state_.best = at::Tensor();
+  state_.since_best = 0;
+  if (selects()) evaluate();
+}
+
 void Training::update(StepPlan step) {
   const TrainOptions& o = in_.options;
   const Schedule schedule{o.schedule, o.learning_rate, o.final_learning_rate_ratio, o.warmup};
   const AdamOptions adam{o.beta1, o.beta2, o.epsilon, o.weight_decay};
+  if (grid_ && state_.step == grid_from_) begin_rounding();
   const auto start = Clock::now();
   const bool own = on_policy_ && on_policy_->covers(state_.step);
   one_step(step);
@@ -169,6 +192,8 @@ void Training::update(StepPlan step) {
                       (own ? o.on_policy.learning_rate_ratio : 1.0);
   optimizer_.step(trained_, adam, rate, clip, state_.step + 1);
   ++state_.step;
+  const bool due = (state_.step - grid_from_) % in_.options.quantize.every == 0;
+  if (trained_.apart() && (due || !trained_.rounding)) trained_.update_compute();
   average();
   state_.tokens += step.tokens;
   state_.target_tokens += step.targets;

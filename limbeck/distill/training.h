@@ -12,6 +12,7 @@
 #include "limbeck/distill/student.h"
 #include "limbeck/distill/target_batch.h"
 #include "limbeck/distill/train_state.h"
+#include "limbeck/distill/weight_grid.h"
 
 namespace limbeck::distill {
 
@@ -53,6 +54,10 @@ class Training {
                         const HeadOptions& head, LossSums& sums);
   void roll_out();
   void update(StepPlan step);  // one step and what follows from it
+  // Where the phase on the grid begins: models until then are no candidates, and the one that it
+  // begins with, rounded, is the first.
+  void begin_rounding();
+  void round_from_now_on();
   void average();
   void evaluate();  // and keeps the best
   void save();
@@ -68,6 +73,8 @@ class Training {
   bool evaluates_after(std::int64_t step) const;
   // What is evaluated and written: the moving average where there is one.
   const at::Tensor& current() const;
+  double dev_loss();  // of `current`, rounded where it will be
+  TensorType saved_type() const;
 
   TrainingInputs in_;
   Parameters& trained_;
@@ -75,6 +82,8 @@ class Training {
   AdamW optimizer_;
   std::vector<StepPlan> plan_;
   std::optional<OnPolicy> on_policy_;
+  std::optional<WeightGrid> grid_;
+  std::int64_t grid_from_ = 0;  // the step before which the phase on the grid begins
   TrainState state_;
   LossSums last_;  // of the step just done
   bool resumed_ = false;

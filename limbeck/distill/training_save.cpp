@@ -18,11 +18,14 @@ std::uint64_t peak_memory() {
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-TensorType saved_type(const std::string& name) {
-  return name == "f16" ? TensorType::f16 : name == "bf16" ? TensorType::bf16 : TensorType::f32;
-}
-
 }  // namespace
+
+// What was trained on a grid is rounded onto it again from the very same numbers.
+TensorType Training::saved_type() const {
+  const std::string& name = in_.options.save;
+  if (grid_ || name == "f32") return TensorType::f32;
+  return name == "f16" ? TensorType::f16 : TensorType::bf16;
+}
 
 void Training::resume() {
   if (in_.options.checkpoint_folder.empty()) return;
@@ -37,8 +40,17 @@ void Training::resume() {
   for (auto* flat : {&found->best, &found->average}) {
     if (flat->defined()) *flat = flat->to(device);
   }
+  if (grid_ && found->step > grid_from_) {
+    round_from_now_on();
+    if (found->rounded.defined()) {
+      trained_.forward.copy_(found->rounded);
+      trained_.compute.copy_(trained_.forward);
+    } else {
+      trained_.update_compute();
+    }
+  }
   state_ = std::move(*found);
-  state_.value = state_.first = state_.second = at::Tensor();
+  state_.value = state_.first = state_.second = state_.rounded = at::Tensor();
   if (on_policy_ && !state_.answers.is_null()) on_policy_->restore(state_.answers);
   resumed_ = true;
   say(fmt::format("resuming after step {} of {}", state_.step, plan_.size()));
@@ -58,6 +70,7 @@ void Training::save() {
   state.best = host(state_.best);
   if (on_policy_) state.answers = on_policy_->answers();
   state.average = host(state_.average);
+  if (trained_.rounding && in_.options.quantize.every > 1) state.rounded = host(trained_.forward);
   try {
     save_state(folder, state);
   } catch (Error& error) {
@@ -82,36 +95,42 @@ void Training::diverged(const std::string& what) {
   const auto& flat = good->best.defined()      ? good->best
                      : good->average.defined() ? good->average
                                                : good->value;
-  write_model(folder, flat.to(trained_.value.device()), saved_type(in_.options.save),
+  write_model(folder, flat.to(trained_.value.device()), saved_type(),
               {{"training", {{"steps", good->step}, {"stopped", what}}}});
   fail_try(ErrorKind::numeric, kRemedy, "{}; the checkpoint of step {} is kept, its model is {}",
            what, good->step, folder.string());
+}
+
+double Training::dev_loss() {
+  at::NoGradGuard no_grad;
+  at::Tensor value, forward;
+  if (state_.average.defined() || trained_.rounding) {
+    value = trained_.value.clone();
+    forward = trained_.forward.clone();
+    trained_.value.copy_(current());
+    trained_.update_compute();
+  }
+  const auto sums = total_loss(decoder_, in_.options.dev_rows, {}, in_.options.micro_tokens);
+  if (value.defined()) {
+    trained_.forward.copy_(forward);
+    trained_.value.copy_(value);
+    trained_.compute.copy_(forward);
+  }
+  return sums.cross_entropy / static_cast<double>(sums.targets);
 }
 
 void Training::evaluate() {
   double metric = 0;
   if (in_.dev) {
     const auto folder = temporary_model("dev");
-    write_model(folder, current(), TensorType::f32, nullptr);
+    write_model(folder, trained_.rounded(current()), TensorType::f32, nullptr);
     metric = in_.dev(folder);
     std::error_code ignored;
     std::filesystem::remove_all(folder, ignored);
   } else {
-    at::NoGradGuard no_grad;
-    at::Tensor own;
-    const auto use = [&](const at::Tensor& flat) {
-      trained_.value.copy_(flat);
-      trained_.update_compute();
-    };
-    if (state_.average.defined()) {
-      own = trained_.value.clone();
-      use(state_.average);
-    }
-    const auto sums = total_loss(decoder_, in_.options.dev_rows, {}, in_.options.micro_tokens);
-    if (own.defined()) use(own);
-    metric = -sums.cross_entropy / static_cast<double>(sums.targets);
+    metric = -dev_loss();
   }
-  const bool first = state_.evaluations == 0;
+  const bool first = !state_.best.defined();
   ++state_.evaluations;
   metrics_.add({{"step", state_.step}, {"dev", metric}});
   say(in_.dev ? fmt::format("step {}: dev metric {:.4f}", state_.step, metric)
@@ -122,7 +141,8 @@ void Training::evaluate() {
     state_.best_step = state_.step;
     state_.best = current().clone();
     state_.since_best = 0;
-  } else if (++state_.since_best >= in_.options.patience && in_.options.patience > 0) {
+  } else if (++state_.since_best >= in_.options.patience && in_.options.patience > 0 &&
+             (!grid_ || trained_.rounding)) {
     state_.stopped = true;
     say(fmt::format("no gain in {} evaluations: stopping at step {}", in_.options.patience,
                     state_.step));
@@ -164,7 +184,8 @@ TrainResult Training::result(Json manifest) {
                    {"seconds", result.seconds + before.value("seconds", 0.0)},
                    {"final_loss", result.final_loss},
                    {"seed", in_.options.seed}});
-  write_model(in_.output, select ? state_.best : current(), saved_type(in_.options.save), manifest);
+  if (grid_) training["quantize"] = find_mix(in_.options.quantize.type).name;
+  write_model(in_.output, select ? state_.best : current(), saved_type(), manifest);
   return result;
 }
 

@@ -1,5 +1,6 @@
 // The trainer of a program without libtorch: every function says so.
 #include "limbeck/base/error.h"
+#include "limbeck/distill/heal.h"
 #include "limbeck/distill/prune.h"
 #include "limbeck/distill/trainer.h"
 
@@ -44,6 +45,11 @@ double training_speed(const Architecture&, const TrainOptions&) { no_torch(); }
 
 CutReport cut_student(const std::filesystem::path&, std::span<const TrainRow>, const CutShape&,
                       const CutOptions&, const std::filesystem::path&) {
+  no_torch();
+}
+
+HealedModel heal_scales(const std::filesystem::path&, const Checkpoint&, const HealText&,
+                        const HealOptions&) {
   no_torch();
 }
 

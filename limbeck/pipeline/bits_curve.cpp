@@ -5,9 +5,9 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/sha256.h"
+#include "limbeck/model/mixes.h"
 #include "limbeck/pipeline/quantized_form.h"
 #include "limbeck/pipeline/run_folder.h"
-#include "limbeck/quantize/mixes.h"
 #include "limbeck/teacher/label.h"
 
 namespace limbeck::pipeline {
@@ -65,7 +65,8 @@ class Maker {
   }
 
   ComparedModel make(const QuantizedForm& form) {
-    const QuantizeMethod method = method_for(form, options_.bits_method, !text_.empty());
+    const QuantizeMethod method =
+        method_for(form, options_.bits_method, !text_.empty(), checkpoint_.manifest());
     const std::string name = fmt::format("{}-{}", last_name(base_), form.label());
     const std::string key = key_of({hash_, form.label(), limbeck::name(method),
                                     method == QuantizeMethod::rtn ? "" : sha256_hex(text_)});

@@ -83,6 +83,7 @@ CutTeacher cut_from_teacher(const std::filesystem::path& teacher, const StudentC
       healing.epochs *= kShareBetween;
       healing.evaluations = 0;
       healing.save = "f32";
+      healing.quantize = {};
       healing.checkpoint_folder = work / fmt::format("healing-{}", round);
       healing.metrics_file.clear();
       std::filesystem::create_directories(healing.checkpoint_folder);

@@ -29,7 +29,8 @@ std::string calibration_text(const Task& task, PromptStyle style) {
   return text;
 }
 
-QuantizeMethod method_for(const QuantizedForm& form, const std::string& asked, bool calibrates) {
+QuantizeMethod method_for(const QuantizedForm& form, const std::string& asked, bool calibrates,
+                          const Json& manifest) {
   const bool chosen = form.type.empty();  // types are chosen by what they cost on a text
   if (!asked.empty()) {
     const QuantizeMethod method = quantize_method(asked);
@@ -38,6 +39,10 @@ QuantizeMethod method_for(const QuantizedForm& form, const std::string& asked, b
                "method {} needs text to calibrate on", asked);
     return method;
   }
+  const Json training =
+      manifest.is_object() ? manifest.value("training", Json::object()) : Json::object();
+  if (!chosen && training.is_object() && training.value("quantize", "") == form.type)
+    return QuantizeMethod::rtn;  // its weights lie on this grid
   // Eight bits and more: rounding is exact enough, calibration would only cost time.
   const bool wide = form.type == "q8_0" || form.type == "f16" || form.type == "bf16";
   return (calibrates && !wide) || chosen ? QuantizeMethod::gptq : QuantizeMethod::rtn;
@@ -50,7 +55,7 @@ QuantizeResult quantize_form(const Checkpoint& checkpoint, const QuantizedForm& 
   if (!form.type.empty()) options.type = form.type;
   options.bits_per_weight = form.bits_per_weight;
   options.size = form.size;
-  options.method = method_for(form, asked_method, !calibration.empty());
+  options.method = method_for(form, asked_method, !calibration.empty(), checkpoint.manifest());
   options.manifest = checkpoint.manifest();
   if (options.method != QuantizeMethod::rtn) options.calibration_texts = {calibration};
   try {

@@ -25,8 +25,10 @@ struct QuantizedForm {
 std::string calibration_text(const Task& task, PromptStyle style);
 
 // The method that `asked` names ("": by the form) for a model that a calibration text, or none, is
-// there for: error feedback below eight bits. Throws Error{usage} on a method that needs a text.
-QuantizeMethod method_for(const QuantizedForm& form, const std::string& asked, bool calibrates);
+// there for: error feedback below eight bits, plain rounding for the type that the model was
+// trained on (its `manifest` says so). Throws Error{usage} on a method that needs a text.
+QuantizeMethod method_for(const QuantizedForm& form, const std::string& asked, bool calibrates,
+                          const Json& manifest);
 
 // Writes the form to `output`. A text too short for a method that nobody asked for is no error:
 // the form is then rounded without it, and the user told. Throws as quantize_model.

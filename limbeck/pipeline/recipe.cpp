@@ -5,8 +5,8 @@
 #include "limbeck/base/fields.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/base/yaml.h"
+#include "limbeck/model/mixes.h"
 #include "limbeck/pipeline/bits_curve.h"
-#include "limbeck/quantize/mixes.h"
 #include "limbeck/task/data.h"
 
 namespace limbeck::pipeline {
@@ -47,6 +47,7 @@ class RecipeReader {
       fields.refuse_unknown();
     }
     if (const Json* steps = top.find("quantize")) read_quantize(*steps, recipe);
+    add_trained_type(recipe);
     check_signal(recipe);
     if (const Json* compare = top.find("compare")) read_compare(*compare, recipe);
     recipe.distill.seed = recipe.label.seed = recipe.seed;
@@ -199,6 +200,16 @@ class RecipeReader {
       fail(ErrorKind::usage, "{}: needs one of 'type', 'bpw' and 'size'", fields.where());
     if (!form.type.empty()) form.type = std::string(find_mix(form.type).name);
     return form;
+  }
+
+  // A student whose training ends on a type's grid is stored in that type.
+  static void add_trained_type(Recipe& recipe) {
+    if (recipe.distill.quantize.type.empty()) return;
+    const std::string_view type = find_mix(recipe.distill.quantize.type).name;
+    const bool there = std::ranges::any_of(recipe.quantize, [&](const QuantizeStep& step) {
+      return !step.of_teacher && step.form.type == type;
+    });
+    if (!there) recipe.quantize.push_back({{.type = std::string(type)}, "", false});
   }
 
   void read_compare(const Json& json, Recipe& recipe) {

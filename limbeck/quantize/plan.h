@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "limbeck/quantize/mixes.h"
+#include "limbeck/model/mixes.h"
 
 namespace limbeck {
 

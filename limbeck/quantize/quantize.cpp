@@ -11,11 +11,12 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/progress.h"
-#include "limbeck/base/sha256.h"
 #include "limbeck/base/version.h"
+#include "limbeck/quantize/calibration_data.h"
 #include "limbeck/quantize/divergence.h"
 #include "limbeck/quantize/file_budget.h"
 #include "limbeck/quantize/file_manifest.h"
+#include "limbeck/quantize/healing.h"
 #include "limbeck/quantize/sensitivity.h"
 #include "limbeck/quantize/variant.h"
 
@@ -25,8 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kMethods[] = {"rtn", "imatrix", "gptq"};  // in enum order
-constexpr std::size_t kHeldOutEvery = 8;        // of the calibration's sequences one is kept back
-constexpr std::size_t kComparedSequences = 16;  // at most, in each comparison
 
 std::uint64_t peak_memory() {
   rusage usage{};
@@ -34,48 +33,12 @@ std::uint64_t peak_memory() {
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;  // Linux counts kilobytes
 }
 
-// Keeps one sequence of kHeldOutEvery back.
-void split(CalibrationText text, CalibrationData& data) {
-  for (std::size_t i = 0; i < text.sequences.size(); ++i) {
-    const bool keep = i % kHeldOutEvery == kHeldOutEvery - 1;
-    auto& to = keep && data.held_out.size() < kComparedSequences ? data.held_out : data.sequences;
-    to.push_back(std::move(text.sequences[i]));
-  }
-  data.tokens = text.tokens;
-  data.sha256 = text.sha256;
-}
-
-CalibrationData calibrate(const Checkpoint& checkpoint, const QuantizeOptions& options,
-                          ThreadPool& pool) {
-  CalibrationData data;
-  if (options.method == QuantizeMethod::rtn) return data;
-  const std::int64_t context = checkpoint.architecture().context_length;
-  if (!options.calibration_texts.empty()) {
-    split(tokenize_calibration(options.calibration_texts, checkpoint.tokenizer(), context,
-                               options.calibration),
-          data);
-  } else if (options.importance_file.empty() || options.method == QuantizeMethod::gptq) {
-    fail(ErrorKind::usage, "method {} needs calibration text", name(options.method));
-  }
-  if (!options.guard_texts.empty()) {
-    CalibrationOptions few = options.calibration;
-    few.max_tokens = static_cast<std::int64_t>(kComparedSequences) * few.chunk;
-    data.guard =
-        tokenize_calibration(options.guard_texts, checkpoint.tokenizer(), context, few).sequences;
-  }
-  if (!options.importance_file.empty()) {
-    data.importance = read_importance(options.importance_file);
-    data.sha256 += (data.sha256.empty() ? "" : "+") + sha256_file(options.importance_file);
-  } else {
-    Progress progress("importance", data.sequences.size(), "sequences");
-    const Model model(checkpoint);
-    data.importance = gather_statistics(model, data.sequences, {}, pool, [&](std::size_t done) {
-                        stop_if_interrupted("run the same command again");
-                        progress.update(done);
-                      }).importance;
-  }
-  if (!options.save_importance.empty()) write_importance(options.save_importance, data.importance);
-  return data;
+// The type on whose grid training ended; empty: none.
+std::string trained_for(const Json& manifest) {
+  const auto training = manifest.find("training");
+  if (training == manifest.end() || !training->is_object()) return {};
+  const auto type = training->find("quantize");
+  return type != training->end() && type->is_string() ? type->get<std::string>() : "";
 }
 
 class Run {
@@ -88,13 +51,24 @@ class Run {
     const auto start = std::chrono::steady_clock::now();
     const bool by_budget = options_.bits_per_weight > 0 || options_.size > 0;
     const Mix* mix = by_budget ? nullptr : &find_mix(options_.type);  // refused before any work
+    if (const std::string trained = trained_for(checkpoint_.manifest());
+        !trained.empty() &&
+        (!mix || trained != mix->name || options_.method != QuantizeMethod::rtn)) {
+      note(fmt::format("this model was trained for --type {} --method rtn", trained));
+    }
+    if (options_.healer && mix) check_can_heal(checkpoint_, mix_plan(*mix));
     calibration_ = calibrate(checkpoint_, options_, pool_);
     const Plan plan = by_budget ? budget_plan() : mix_plan(*mix);
+    if (options_.healer) {
+      check_can_heal(checkpoint_, plan);
+      check_healing_text(calibration_.healing, calibration_.held_out);
+    }
     check_free_space(output_, 2 * total_bytes(plan) + header_bytes(checkpoint_, plan));
     best_ = make(plan, options_.method, ".parts");
     type_name_ = by_budget ? "mixed" : std::string(mix->name);
     if (by_budget) compare_with_mix();
     if (options_.method == QuantizeMethod::gptq) guard();
+    if (options_.healer) heal();
     write(mix ? mix->file_type : -1);
     for (const auto& variant : variants_) variant->remove_parts();
     result_.seconds =
@@ -115,7 +89,8 @@ class Run {
                "a budget needs calibration text, to know what each tensor is worth");
     }
     const Plan any = mix_plan(find_mix("q8_0"));
-    budget_ = tensor_budget(checkpoint_, any, options_.bits_per_weight, options_.size);
+    const std::uint64_t more = options_.healer && options_.size > kHealingBytes ? kHealingBytes : 0;
+    budget_ = tensor_budget(checkpoint_, any, options_.bits_per_weight, options_.size - more);
     return plan_for_budget(checkpoint_, any, budget_, options_.method, calibration_, options_,
                            pool_);
   }
@@ -127,8 +102,11 @@ class Run {
     return variants_.back().get();
   }
 
+  double kl(const Checkpoint& tried, const TokenSequences& sequences) {
+    return divergence(Model(checkpoint_), Model(tried), sequences, pool_).mean_kl;
+  }
   double kl(const Variant& variant, const TokenSequences& sequences) {
-    return divergence(Model(checkpoint_), Model(variant.rounded()), sequences, pool_).mean_kl;
+    return kl(variant.rounded(), sequences);
   }
 
   void note(std::string text) {
@@ -159,19 +137,26 @@ class Run {
     note(fmt::format("{} is the better one and is used", largest->name));
   }
 
+  struct Domain {
+    const char* name;
+    const TokenSequences& sequences;
+  };
+  // What variants are compared on, beside the text that made them.
+  std::vector<Domain> domains() const {
+    std::vector<Domain> all;
+    if (!calibration_.held_out.empty()) {
+      all.push_back({"held-out calibration text", calibration_.held_out});
+    }
+    if (!calibration_.guard.empty()) all.push_back({"guard text", calibration_.guard});
+    return all;
+  }
+
   // Error feedback must not do worse on text it has not seen than importance rounding does.
   void guard() {
     if (calibration_.held_out.empty() && calibration_.guard.empty()) return;
     Variant* plain = make(best_->plan(), QuantizeMethod::imatrix, ".guard-parts");
-    struct Domain {
-      const char* name;
-      const TokenSequences& sequences;
-    };
-    const Domain domains[] = {{"held-out calibration text", calibration_.held_out},
-                              {"guard text", calibration_.guard}};
     bool worse = false;
-    for (const Domain& domain : domains) {
-      if (domain.sequences.empty()) continue;
+    for (const Domain& domain : domains()) {
       const double solved = kl(*best_, domain.sequences), rounded = kl(*plain, domain.sequences);
       note(fmt::format("{}: KL {:.5f} with error feedback, {:.5f} by importance rounding",
                        domain.name, solved, rounded));
@@ -180,6 +165,50 @@ class Run {
     if (!worse) return;
     best_ = plain;
     note("error feedback did worse: importance rounding is used");
+  }
+
+  // Judged by the runtime, on the bytes to be written: never worse than before.
+  void heal() {
+    Healed healed =
+        options_.healer(checkpoint_, best_->rounded(), calibration_.healing, calibration_.held_out);
+    const Checkpoint tried = with_healed(best_->rounded(), best_->plan(), healed);
+    bool worse = false;
+    for (const Domain& domain : domains()) {
+      const double before = kl(*best_, domain.sequences), after = kl(tried, domain.sequences);
+      note(fmt::format("{}: KL {:.5f} healed, {:.5f} before", domain.name, after, before));
+      worse = worse || !(after < before);
+      if (&domain.sequences != &calibration_.held_out) continue;
+      healed.record["kl_before"] = before;
+      healed.record["kl_after"] = after;
+    }
+    result_.healing = healed.record;
+    result_.healing["kept"] = !worse;
+    if (worse) {
+      note("healing did not help: the scales are kept as they were rounded");
+      return;
+    }
+    healed_ = std::move(healed);
+  }
+
+  // Of the tensors as they are written.
+  Json records() const {
+    Json records = best_->records();
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      const PlannedTensor& tensor = best_->plan()[i];
+      const auto found = healed_.tensors.find(tensor.name);
+      if (found == healed_.tensors.end()) continue;
+      RoundedTensor rounded{.bytes = found->second};
+      measure_error(checkpoint_.at(tensor.name), tensor.name, tensor.type, OnNan::zero, pool_,
+                    rounded);
+      records[i]["error"] = rounded.relative_error();
+      records[i]["method"] = records[i]["method"].get<std::string>() + "+heal";
+    }
+    return records;
+  }
+
+  std::vector<std::byte> bytes(std::size_t i) const {
+    const auto found = healed_.tensors.find(best_->plan()[i].name);
+    return found == healed_.tensors.end() ? best_->bytes(i) : found->second;
   }
 
   Json manifest(Json tensors) const {
@@ -192,6 +221,7 @@ class Run {
                                      {"tokens", calibration_.tokens}};
     }
     quantization["notes"] = result_.notes;
+    if (!result_.healing.is_null()) quantization["healing"] = result_.healing;
     quantization["tensors"] = std::move(tensors);
     Json manifest = options_.manifest.is_object() ? options_.manifest : checkpoint_.manifest();
     manifest["quantization"] = std::move(quantization);
@@ -200,6 +230,7 @@ class Run {
 
   void write(int file_type) {
     const Plan& plan = best_->plan();
+    const Json all_records = records();
     std::vector<NamedTensor> tensors;
     std::int64_t weights = 0;
     std::uint64_t bytes = 0;
@@ -207,22 +238,21 @@ class Run {
       const PlannedTensor& tensor = plan[i];
       const bool vector = tensor.rows == 1 && !tensor.matrix;
       const Shape shape = vector ? Shape{tensor.columns} : Shape{tensor.rows, tensor.columns};
-      tensors.push_back(
-          {tensor.name, tensor.type, shape, [best = best_, i] { return best->bytes(i); }});
+      tensors.push_back({tensor.name, tensor.type, shape, [this, i] { return this->bytes(i); }});
       weights += tensor.weights();
       bytes += tensor.bytes();
       result_.tensors.push_back({.name = tensor.name,
                                  .type = tensor.type,
                                  .weights = tensor.weights(),
                                  .bytes = tensor.bytes(),
-                                 .relative_error = best_->records()[i].at("error").get<double>()});
+                                 .relative_error = all_records[i].at("error").get<double>()});
     }
     WriteOptions how;
-    how.manifest = manifest(compact_records(best_->records()));
+    how.manifest = manifest(compact_records(all_records));
     how.file_type = file_type;
     const Tokenizer* tokenizer = checkpoint_.has_tokenizer() ? &checkpoint_.tokenizer() : nullptr;
     write_gguf_model(output_, checkpoint_.architecture(), tokenizer, tensors, how);
-    write_file(output_.string() + ".json", to_text(manifest(best_->records()), 1) + "\n");
+    write_file(output_.string() + ".json", to_text(manifest(all_records), 1) + "\n");
     result_.bytes = fs::file_size(output_);
     result_.bits_per_weight = 8 * static_cast<double>(bytes) / static_cast<double>(weights);
     result_.method = name(best_->method());
@@ -237,6 +267,7 @@ class Run {
   std::string type_name_;
   std::vector<std::unique_ptr<Variant>> variants_;
   Variant* best_ = nullptr;
+  Healed healed_;  // of `best_`; empty: nothing was healed
   QuantizeResult result_;
 };
 

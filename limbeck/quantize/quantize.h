@@ -13,6 +13,7 @@
 #include "limbeck/model/checkpoint.h"
 #include "limbeck/quantize/calibration.h"
 #include "limbeck/quantize/grid_solver.h"
+#include "limbeck/quantize/healing.h"
 
 namespace limbeck {
 
@@ -41,9 +42,13 @@ struct QuantizeOptions {
   double bits_per_weight = 0;  // of all tensors together; 0: by type
   std::uint64_t size = 0;      // bytes of the file, never exceeded; 0: by type
   GptqOptions gptq;
-  std::uint64_t max_memory = 0;  // bytes; 0: no ceiling
-  std::string on_nan = "fail";   // fail | zero
-  Json manifest;                 // carried into the file's manifest (provenance)
+  // Trains the scales of what was rounded; used where the held-out text (and the guard's) comes out
+  // better for it. Needs calibration text. Null: nothing is trained.
+  Healer healer;
+  std::int64_t healing_tokens = 0;  // wanted for it, where the texts have them
+  std::uint64_t max_memory = 0;     // bytes; 0: no ceiling
+  std::string on_nan = "fail";      // fail | zero
+  Json manifest;                    // carried into the file's manifest (provenance)
 };
 
 struct QuantizedTensor {
@@ -59,6 +64,7 @@ struct QuantizeResult {
   double bits_per_weight = 0, seconds = 0;
   std::string method;              // "rtn", ...: what was used in the end
   std::vector<std::string> notes;  // what the user should know: fallbacks, comparisons
+  Json healing;                    // as in the manifest; null: there was none
   std::vector<QuantizedTensor> tensors;
 };
 

@@ -288,6 +288,80 @@ TEST_F(Calibrated, GivesTheSameFileForEveryNumberOfThreads) {
   EXPECT_EQ(sha256_file(output_), one);
 }
 
+// A healer that makes everything worse is not listened to; one that breaks off leaves no file.
+TEST_F(Calibrated, IsHealedOnlyWhereThatHelps) {
+  options_.method = QuantizeMethod::imatrix;
+  options_.type = "q4_k_s";
+  options_.calibration.max_tokens = 2048;
+  run(options_);
+  const fs::path kept = folder_ / "unhealed.gguf";
+  fs::rename(output_, kept);
+  TokenSequences seen, held_out;
+  options_.healer = [&](const Checkpoint& original, const Checkpoint& rounded,
+                        const TokenSequences& text, const TokenSequences& back) {
+    EXPECT_EQ(original.path(), model_);
+    const Weight weight = rounded.at("blk.0.ffn_up.weight");
+    EXPECT_EQ(weight.type, TensorType::q4_k);
+    seen = text;
+    held_out = back;
+    Healed worse;
+    worse.record = {{"steps", 3}};
+    worse.tensors["blk.0.ffn_up.weight"].resize(weight.bytes.size());  // all zero
+    return worse;
+  };
+  options_.healing_tokens = 4096;
+  const QuantizeResult result = run(options_);
+  EXPECT_FALSE(result.healing.at("kept").get<bool>());
+  EXPECT_EQ(result.healing.at("steps"), 3);
+  EXPECT_GT(result.healing.at("kl_after").get<double>(),
+            result.healing.at("kl_before").get<double>());
+  const Checkpoint unhealed = Checkpoint::open(kept), written = Checkpoint::open(output_);
+  for (const TensorSpec& spec : tensor_specs(unhealed.architecture())) {
+    EXPECT_TRUE(std::ranges::equal(unhealed.at(spec.name).bytes, written.at(spec.name).bytes))
+        << spec.name;
+  }
+  EXPECT_GT(seen.size(), 2048u / 64);  // more than was calibrated with, and none that judges
+  EXPECT_FALSE(held_out.empty());
+  for (const auto& sequence : held_out) EXPECT_EQ(std::ranges::count(seen, sequence), 0);
+
+  fs::remove(output_);
+  const pid_t child = fork();
+  if (child == 0) {
+    options_.healer = [&](const auto&, const auto&, const auto&, const auto&) -> Healed {
+      kill(getpid(), SIGKILL);
+      return {};
+    };
+    run(options_, 1);
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_FALSE(fs::exists(output_));
+  EXPECT_TRUE(fs::exists(output_.string() + ".parts"));  // what was rounded is not rounded again
+}
+
+TEST_F(Calibrated, RefusesToHealWhatCannotBe) {
+  const auto refusal = [&] {
+    options_.healer = [](const auto&, const auto&, const auto&, const auto&) { return Healed{}; };
+    try {
+      run(options_);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::usage);
+      return std::string(error.what());
+    }
+    return std::string("healed");
+  };
+  options_.type = "f16";
+  options_.method = QuantizeMethod::rtn;
+  options_.calibration.max_tokens = 1024;
+  EXPECT_NE(refusal().find("have none"), std::string::npos);
+  options_.type = "q4_k_s";
+  options_.calibration_texts.clear();
+  EXPECT_NE(refusal().find("calibration text"), std::string::npos);
+  EXPECT_FALSE(fs::exists(output_));
+}
+
 TEST_F(Calibrated, SaysHowMuchTextIsNeeded) {
   options_.method = QuantizeMethod::gptq;
   options_.calibration_texts = {"Too short."};

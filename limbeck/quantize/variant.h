@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "limbeck/base/mapped_file.h"
+#include "limbeck/quantize/calibration_data.h"
 #include "limbeck/quantize/importance.h"
 #include "limbeck/quantize/journal.h"
 #include "limbeck/quantize/plan.h"
@@ -16,16 +17,6 @@
 #include "limbeck/quantize/statistics_source.h"
 
 namespace limbeck {
-
-// What is known of the model's inputs; empty without calibration.
-struct CalibrationData {
-  Importance importance;
-  TokenSequences sequences;  // for second moments
-  TokenSequences held_out;   // of the same texts, for comparisons
-  TokenSequences guard;      // of other texts, likewise
-  std::string sha256;        // of what it was made from
-  std::int64_t tokens = 0;
-};
 
 class Variant {
  public:

@@ -65,3 +65,29 @@ quantize "$first" 2 q4.gguf --type q4_0
 [ "$("$limbeck" generate back.gguf 'order 3' --max-tokens 12 --temperature 0)" = \
   "$("$limbeck" generate packed 'order 3' --max-tokens 12 --temperature 0)" ] ||
   { echo "the packed folder answers otherwise"; exit 1; }
+
+# Healing: the same file again, nothing left by a kill, and not of what was 4 bits before.
+heal() { # heal MODEL OUTPUT STEPS
+  "$limbeck" quantize "$1" -o "$2" --type q4_0 --calibration task --calibration-tokens 768 --heal "$3" --threads 1
+}
+if ! heal packed none.gguf 2 2> refused.txt; then
+  grep -q "4-bit weights" refused.txt || grep -q "needs the trainer" refused.txt || { cat refused.txt; exit 1; }
+else
+  echo "a packed folder was healed"
+  exit 1
+fi
+if ! grep -q "needs the trainer" refused.txt; then
+  heal "$model" healed.gguf 2 2> healed.txt
+  heal "$model" again.gguf 2 2> again.txt
+  same healed.gguf again.gguf
+  heal "$model" killed.gguf 10000 2> killed.txt &
+  killed=$!
+  i=0
+  while ! grep -q "^heal" killed.txt 2> /dev/null && [ "$i" -lt 600 ]; do
+    sleep 0.2
+    i=$((i + 1))
+  done
+  kill -9 "$killed"
+  wait "$killed" 2> /dev/null || true
+  [ ! -e killed.gguf ] || { echo "a killed run left a file"; exit 1; }
+fi

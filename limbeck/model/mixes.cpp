@@ -1,4 +1,4 @@
-#include "limbeck/quantize/mixes.h"
+#include "limbeck/model/mixes.h"
 
 #include <algorithm>
 #include <cctype>

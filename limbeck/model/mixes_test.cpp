@@ -1,11 +1,10 @@
-#include "limbeck/quantize/mixes.h"
+#include "limbeck/model/mixes.h"
 
 #include <gtest/gtest.h>
 
 #include <map>
 
 #include "limbeck/base/error.h"
-#include "limbeck/quantize/plan.h"
 
 namespace limbeck {
 namespace {
@@ -106,17 +105,6 @@ TEST(Mixes, UnknownNamesGetTheNearestKnown) {
     EXPECT_EQ(error.kind(), ErrorKind::usage);
     EXPECT_NE(error.remedy().find("q4_k_m"), std::string::npos);
   }
-}
-
-TEST(Plan, CountsEveryByte) {
-  const Architecture a = llama(2, 256);
-  const Plan plan = plan_mix(find_mix("q8_0"), a, false);
-  std::int64_t weights = 0;
-  for (const PlannedTensor& tensor : plan) weights += tensor.weights();
-  EXPECT_EQ(weights, parameter_count(a));
-  const std::uint64_t vectors = 5 * 256;  // norms stay f32
-  EXPECT_EQ(total_bytes(plan),
-            (static_cast<std::uint64_t>(weights) - vectors) / 32 * 34 + vectors * 4);
 }
 
 }  // namespace

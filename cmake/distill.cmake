@@ -1,6 +1,6 @@
 # limbeck::distill, which knows no libtorch, and what trains: limbeck::trainer with libtorch, or
 # limbeck::no_trainer, which says that there is none. A program links one of the two.
-set(torch_free plan.cpp train_config.cpp train_data.cpp train_options.cpp lora_targets.cpp)
+set(torch_free plan.cpp train_config.cpp train_data.cpp train_options.cpp lora_targets.cpp world.cpp)
 limbeck_module(distill DEPENDS model ONLY ${torch_free})
 limbeck_module(distill NAME no_trainer DEPENDS distill ONLY without_torch.cpp)
 set(trainer no_trainer)
@@ -19,6 +19,28 @@ if(LIMBECK_TRAIN)
       target_compile_definitions(limbeck_trainer_flags INTERFACE FMT_HEADER_ONLY)
     endif()
   endforeach()
+  # Several ranks need the process group of Gloo, whose header wants Gloo's own (libgloo-dev) of a fitting version.
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_INCLUDES ${TORCH_INCLUDE_DIRS})
+  set(CMAKE_REQUIRED_FLAGS -std=c++20)
+  set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)  # compiled, not linked
+  check_cxx_source_compiles("#define USE_C10D_GLOO
+    #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+    int main() { return c10d::ProcessGroupGloo::Options::create()->threads; }" LIMBECK_GLOO_COMPILES)
+  if(LIMBECK_GLOO_COMPILES)
+    target_compile_definitions(limbeck_trainer_flags INTERFACE LIMBECK_GLOO)
+    if(TORCH_CUDA_LIBRARIES)
+      check_cxx_source_compiles("#define USE_C10D_NCCL
+        #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+        int main() { return c10d::ProcessGroupNCCL::Options::create()->is_high_priority_stream; }" LIMBECK_NCCL_COMPILES)
+      if(LIMBECK_NCCL_COMPILES)
+        target_compile_definitions(limbeck_trainer_flags INTERFACE LIMBECK_NCCL)
+      endif()
+    endif()
+  endif()
+  unset(CMAKE_REQUIRED_INCLUDES)
+  unset(CMAKE_REQUIRED_FLAGS)
+  unset(CMAKE_TRY_COMPILE_TARGET_TYPE)
   # Before torch: wheels' libtorch.so exports an unusable std::filesystem of its own.
   set(libraries stdc++ torch OpenMP::OpenMP_CXX limbeck_trainer_flags)
   limbeck_module(distill NAME trainer ONE_PROCESS DEPENDS distill EXCLUDE without_torch.cpp ${torch_free}

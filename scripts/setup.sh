@@ -7,7 +7,7 @@ set -eu
 build="make g++ cmake ninja-build pkg-config
   libfmt-dev nlohmann-json3-dev libyaml-cpp-dev libssl-dev libcli11-dev libcurl4-openssl-dev
   libboost-dev libpcre2-dev libutf8proc-dev libsqlite3-dev libgtest-dev libbenchmark-dev
-  libtorch-dev libopenblas0-openmp"
+  libtorch-dev libgloo-dev libopenblas0-openmp"
 developer="cppcheck strace clang-14 libclang-rt-14-dev clang-format-14 python3 python3-venv chromium"
 
 packages=$build

@@ -1,6 +1,7 @@
 """One arm of TRL: `arm.py prepare` makes the rows and the students all arms start from, `arm.py train`
 trains one of them. Called by compare.sh beside this file."""
 import argparse
+import hashlib
 import json
 import pathlib
 import resource
@@ -13,24 +14,34 @@ def tokenizer_of(folder):
     return AutoTokenizer.from_pretrained(folder)
 
 
+def trained_on(inputs, seed, dev=0.1):
+    """Which of these limbeck trains on: it holds out a share of the training inputs, by hash."""
+    hashes = [hashlib.sha256(f"{seed}\n{json.dumps(text, ensure_ascii=False)}".encode()).hexdigest()
+              for text in inputs]
+    first_dev = sorted(hashes)[len(inputs) - round(dev * len(inputs))]
+    return [h < first_dev for h in hashes]
+
+
 def prepare(args):
-    """rows.jsonl: token ids and how many of them are the prompt, in the form the teacher was trained
-    on; student-SEED: a random model of the given shape with the teacher's tokenizer."""
+    """rows-SEED.jsonl: token ids and how many of them are the prompt, in the form the teacher was
+    trained on; student-SEED: a random model of the given shape with the teacher's tokenizer."""
     import torch
     from transformers import AutoConfig, LlamaForCausalLM
 
     tokenizer = tokenizer_of(args.teacher)
-    rows = []
     with open(args.task / "train.jsonl", encoding="utf-8") as lines:
-        for line in list(lines)[: args.rows]:
-            row = json.loads(line)
-            prompt = tokenizer.apply_chat_template(
-                [{"role": "user", "content": row["input"]}], add_generation_prompt=True, tokenize=False)
-            head = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-            tail = tokenizer(row["output"], add_special_tokens=False)["input_ids"]
-            rows.append({"input_ids": head + tail + [tokenizer.eos_token_id], "prompt": len(head)})
-    (args.work / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        examples = [json.loads(line) for line in list(lines)[: args.rows]]
+    rows = []
+    for example in examples:
+        prompt = tokenizer.apply_chat_template(
+            [{"role": "user", "content": example["input"]}], add_generation_prompt=True, tokenize=False)
+        head = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        tail = tokenizer(example["output"], add_special_tokens=False)["input_ids"]
+        rows.append({"input_ids": head + tail + [tokenizer.eos_token_id], "prompt": len(head)})
     for seed in args.seeds:
+        kept = trained_on([example["input"] for example in examples], seed)
+        (args.work / f"rows-{seed}.jsonl").write_text(
+            "".join(json.dumps(row) + "\n" for row, keep in zip(rows, kept) if keep))
         torch.manual_seed(seed)
         config = AutoConfig.from_pretrained(args.teacher)
         for key, value in json.loads(args.shape).items():
@@ -64,7 +75,7 @@ def train(args):
     from transformers import AutoModelForCausalLM
 
     torch.set_num_threads(args.threads)
-    rows = [json.loads(line) for line in open(args.work / "rows.jsonl", encoding="utf-8")]
+    rows = [json.loads(line) for line in open(args.work / f"rows-{args.seed}.jsonl", encoding="utf-8")]
     tokenizer = tokenizer_of(args.teacher)
     student = AutoModelForCausalLM.from_pretrained(args.work / f"student-{args.seed}", dtype=torch.float32)
     common = dict(

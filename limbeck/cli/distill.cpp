@@ -5,7 +5,7 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/progress.h"
 #include "limbeck/base/yaml.h"
-#include "limbeck/cli/arguments.h"
+#include "limbeck/cli/ranks.h"
 #include "limbeck/cli/teacher_options.h"
 #include "limbeck/distill/train_options.h"
 #include "limbeck/model/mixes.h"
@@ -98,54 +98,60 @@ int run_distill(int argc, char** argv) {
   if (!arguments.parse(argc, argv)) return 0;
   check_budget(teacher.budget, "limbeck distill");
 
-  if (!config.empty()) {
-    const Json json = read_yaml_file(config);
-    Fields fields(json, config);
-    training.options = distill::read_train_options(fields, training.options);
-    fields.refuse_unknown();
-  }
-  if (std::string& type = training.options.quantize.type; !type.empty()) type = find_mix(type).name;
-  training.start = parse_student(student);
-  training.options.seed = request.seed = arguments.common().seed;
-  request.signal = signal_of(signal);
-  const Task task = read_task(task_folder);
-  for (const std::string& note : task.notes) say(fmt::format("{}: {}", task.name, note));
-  ThreadPool pool(arguments.common().threads);
-  const std::filesystem::path work =
-      output + ".work";  // store and checkpoints: a killed run goes on from here
-  labels.store = work / "answers.sqlite";
-  if (is_endpoint(teacher.model) && request.signal != Signal::text)
-    teacher.vocabulary = training.start.model;
-  // What an endpoint says of its probabilities is of use only in a vocabulary that is known.
-  if (is_endpoint(teacher.model) && teacher.vocabulary.empty()) request.signal = Signal::text;
-  training.vocabulary = teacher.vocabulary;
-  training.soft_labels =
-      request.signal != Signal::text || pipeline::needs_teacher(training.options);
-  if (dry_run) {
-    print(to_text(pipeline::estimate_task(teacher, task, labels, pool), 2) + "\n");
+  return on_ranks(arguments.common(), [&](distill::Ranks* ranks) {
+    if (!config.empty()) {
+      const Json json = read_yaml_file(config);
+      Fields fields(json, config);
+      training.options = distill::read_train_options(fields, training.options);
+      fields.refuse_unknown();
+    }
+    if (std::string& type = training.options.quantize.type; !type.empty())
+      type = find_mix(type).name;
+    training.options.ranks = ranks;
+    training.start = parse_student(student);
+    training.options.seed = request.seed = arguments.common().seed;
+    request.signal = signal_of(signal);
+    const Task task = read_task(task_folder);
+    for (const std::string& note : task.notes) say(fmt::format("{}: {}", task.name, note));
+    ThreadPool pool(arguments.common().threads);
+    const std::filesystem::path work =
+        output + ".work";  // store and checkpoints: a killed run goes on from here
+    labels.store = work / "answers.sqlite";
+    if (is_endpoint(teacher.model) && request.signal != Signal::text)
+      teacher.vocabulary = training.start.model;
+    // What an endpoint says of its probabilities is of use only in a vocabulary that is known.
+    if (is_endpoint(teacher.model) && teacher.vocabulary.empty()) request.signal = Signal::text;
+    training.vocabulary = teacher.vocabulary;
+    training.soft_labels =
+        request.signal != Signal::text || pipeline::needs_teacher(training.options);
+    if (dry_run) {
+      print(to_text(pipeline::estimate_task(teacher, task, labels, pool), 2) + "\n");
+      return 0;
+    }
+    const Json gated = pipeline::gate(
+        teacher, task, std::nullopt, pipeline::gate_threshold(task.kind, gate), labels.store, pool);
+    const auto labelled = pipeline::label_task(teacher, task, labels, pool);
+    training.teacher_hash = pipeline::content_hash(teacher.model);
+    const Json trained = pipeline::train_student(training, teacher.model, task, labelled,
+                                                 work / "checkpoints", output, pool);
+    pipeline::CardFacts card;
+    card.base = is_endpoint(teacher.model)
+                    ? teacher.model
+                    : std::filesystem::path(teacher.model).lexically_normal().filename().string();
+    card.base_relation = "finetune";
+    card.license = pipeline::license_of(teacher.model);
+    pipeline::write_card(output, card);
+    if (arguments.common().json) {
+      print_json({{"gate", gated},
+                  {"labels", labelled.summary},
+                  {"training", trained},
+                  {"output", output}});
+    } else {
+      print(fmt::format("Student: {} (agrees with the teacher on {:.1f} % of the dev split)\n",
+                        output, 100 * trained.at("dev_metric").get<double>()));
+    }
     return 0;
-  }
-  const Json gated = pipeline::gate(teacher, task, std::nullopt,
-                                    pipeline::gate_threshold(task.kind, gate), labels.store, pool);
-  const auto labelled = pipeline::label_task(teacher, task, labels, pool);
-  training.teacher_hash = pipeline::content_hash(teacher.model);
-  const Json trained = pipeline::train_student(training, teacher.model, task, labelled,
-                                               work / "checkpoints", output, pool);
-  pipeline::CardFacts card;
-  card.base = is_endpoint(teacher.model)
-                  ? teacher.model
-                  : std::filesystem::path(teacher.model).lexically_normal().filename().string();
-  card.base_relation = "finetune";
-  card.license = pipeline::license_of(teacher.model);
-  pipeline::write_card(output, card);
-  if (arguments.common().json) {
-    print_json(
-        {{"gate", gated}, {"labels", labelled.summary}, {"training", trained}, {"output", output}});
-  } else {
-    print(fmt::format("Student: {} (agrees with the teacher on {:.1f} % of the dev split)\n",
-                      output, 100 * trained.at("dev_metric").get<double>()));
-  }
-  return 0;
+  });
 }
 
 }  // namespace limbeck::cli

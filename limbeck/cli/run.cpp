@@ -10,7 +10,7 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/base/sha256.h"
 #include "limbeck/base/terminal.h"
-#include "limbeck/cli/arguments.h"
+#include "limbeck/cli/ranks.h"
 #include "limbeck/pipeline/run_folder.h"
 #include "limbeck/report/tables.h"
 
@@ -62,25 +62,29 @@ int run_run(int argc, char** argv) {
   arguments.add_json();
   if (!arguments.parse(argc, argv)) return 0;
 
-  pipeline::Recipe recipe = pipeline::read_recipe(recipe_path);
-  ThreadPool pool(arguments.common().threads);
-  if (dry_run) {
-    print(to_text(pipeline::dry_run(recipe, pool), 2) + "\n");
+  return on_ranks(arguments.common(), [&](distill::Ranks* ranks) {
+    pipeline::Recipe recipe = pipeline::read_recipe(recipe_path);
+    recipe.distill.ranks = ranks;
+    if (recipe.teacher_training) recipe.teacher_training->train.ranks = ranks;
+    ThreadPool pool(arguments.common().threads);
+    if (dry_run) {
+      print(to_text(pipeline::dry_run(recipe, pool), 2) + "\n");
+      return 0;
+    }
+    pipeline::RunOptions options;
+    options.recipe = recipe_path;
+    options.folder = choose_folder(run_dir, base, resume, recipe);
+    options.command = "limbeck run " + recipe_path.string();
+    say(fmt::format("run: {}", options.folder.string()));
+    const Json results = pipeline::run(recipe, options, pool);
+    if (arguments.common().json) {
+      print_json(results);
+    } else {
+      print("\n" + report::terminal_text(results, terminal_columns(1)));
+      print(fmt::format("\nReport: {}\n", (options.folder / "report.html").string()));
+    }
     return 0;
-  }
-  pipeline::RunOptions options;
-  options.recipe = recipe_path;
-  options.folder = choose_folder(run_dir, base, resume, recipe);
-  options.command = "limbeck run " + recipe_path.string();
-  say(fmt::format("run: {}", options.folder.string()));
-  const Json results = pipeline::run(recipe, options, pool);
-  if (arguments.common().json) {
-    print_json(results);
-  } else {
-    print("\n" + report::terminal_text(results, terminal_columns(1)));
-    print(fmt::format("\nReport: {}\n", (options.folder / "report.html").string()));
-  }
-  return 0;
+  });
 }
 
 }  // namespace limbeck::cli

@@ -2,7 +2,7 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/progress.h"
 #include "limbeck/base/terminal.h"
-#include "limbeck/cli/arguments.h"
+#include "limbeck/cli/ranks.h"
 #include "limbeck/distill/train_data.h"
 
 namespace limbeck::cli {
@@ -17,25 +17,8 @@ void tell(const PreparedTraining& prepared, const TrainingEstimate& estimate) {
                   human_count(static_cast<double>(estimate.tokens)), estimate.flops));
 }
 
-}  // namespace
-
-int run_train(int argc, char** argv) {
-  Arguments arguments("train", "Trains a model from scratch, or further, on texts and answers.",
-                      "limbeck train --config teacher.yaml --dry-run\n"
-                      "limbeck train --config teacher.yaml -o teacher");
-  std::string file, output;
-  bool dry_run = false;
-  arguments.app().add_option("--config", file, "What to train, on what, how (YAML)")->required();
-  arguments.app().add_option("-o,--output", output, "Folder of the model (default: of the file)");
-  arguments.app().add_flag("--dry-run", dry_run, "Say what it would take, and stop");
-  arguments.add_json();
-  if (!arguments.parse(argc, argv)) return 0;
-
-  TrainConfig config = read_train_config(file);
-  if (!output.empty()) config.output = output;
-  if (config.output.empty()) fail_try(ErrorKind::usage, "give -o FOLDER", "{}: no output", file);
-  config.options.threads = arguments.common().threads;
-  if (arguments.app().count("--seed") > 0) config.options.seed = arguments.common().seed;
+// What it took, or with dry_run would take: for --json.
+Json train_as_configured(const TrainConfig& config, bool dry_run) {
   const PreparedTraining prepared = prepare_training(config);
   TrainOptions options = config.options;
   options.dev_rows = prepared.dev;
@@ -52,8 +35,7 @@ int run_train(int argc, char** argv) {
                     human_seconds(seconds), rate));
     json["seconds"] = seconds;
     json["tokens_per_s"] = rate;
-    if (arguments.common().json) print_json(json);
-    return 0;
+    return json;
   }
   options.checkpoint_folder = config.output.string() + ".checkpoints";
   options.metrics_file = config.output.string() + ".metrics.jsonl";
@@ -74,8 +56,34 @@ int run_train(int argc, char** argv) {
                {"peak_bytes", result.peak_bytes},
                {"resumed", result.resumed}});
   if (!prepared.dev.empty()) json["dev_perplexity"] = std::exp(-result.best_metric);
-  if (arguments.common().json) print_json(json);
-  return 0;
+  return json;
+}
+
+}  // namespace
+
+int run_train(int argc, char** argv) {
+  Arguments arguments("train", "Trains a model from scratch, or further, on texts and answers.",
+                      "limbeck train --config teacher.yaml --dry-run\n"
+                      "limbeck train --config teacher.yaml -o teacher");
+  std::string file, output;
+  bool dry_run = false;
+  arguments.app().add_option("--config", file, "What to train, on what, how (YAML)")->required();
+  arguments.app().add_option("-o,--output", output, "Folder of the model (default: of the file)");
+  arguments.app().add_flag("--dry-run", dry_run, "Say what it would take, and stop");
+  arguments.add_json();
+  if (!arguments.parse(argc, argv)) return 0;
+
+  return on_ranks(arguments.common(), [&](Ranks* ranks) {
+    TrainConfig config = read_train_config(file);
+    if (!output.empty()) config.output = output;
+    if (config.output.empty()) fail_try(ErrorKind::usage, "give -o FOLDER", "{}: no output", file);
+    config.options.threads = arguments.common().threads;
+    config.options.ranks = ranks;
+    if (arguments.app().count("--seed") > 0) config.options.seed = arguments.common().seed;
+    const Json json = train_as_configured(config, dry_run);
+    if (arguments.common().json) print_json(json);
+    return 0;
+  });
 }
 
 }  // namespace limbeck::cli

@@ -69,6 +69,21 @@ std::vector<StepPlan> plan_steps(std::span<const TrainRow> rows, const TrainOpti
   return steps;
 }
 
+std::vector<MicroBatch> share(std::span<const TrainRow> rows, const std::vector<MicroBatch>& micro,
+                              std::int64_t micro_tokens, int rank, int ranks) {
+  if (ranks == 1) return micro;
+  std::vector<std::int64_t> filled(static_cast<std::size_t>(ranks));
+  std::vector<std::uint32_t> own;
+  for (const auto& batch : micro) {
+    for (const auto row : batch.rows) {
+      const auto least = std::min_element(filled.begin(), filled.end());
+      *least += length(rows[row]);
+      if (least - filled.begin() == rank) own.push_back(row);
+    }
+  }
+  return cut(rows, std::move(own), micro_tokens);
+}
+
 std::vector<MicroBatch> plan_pass(std::span<const TrainRow> rows, std::int64_t micro_tokens) {
   std::vector<std::uint32_t> all(rows.size());
   std::iota(all.begin(), all.end(), 0u);

@@ -28,6 +28,11 @@ std::vector<StepPlan> plan_steps(std::span<const TrainRow> rows, const TrainOpti
 std::vector<MicroBatch> cut(std::span<const TrainRow> rows, std::vector<std::uint32_t> chosen,
                             std::int64_t micro_tokens);
 
+// What one of `ranks` ranks trains of these: their rows, longest first, each to the rank with the
+// fewest tokens so far. Together the ranks have each row once; one rank has them as they are.
+std::vector<MicroBatch> share(std::span<const TrainRow> rows, const std::vector<MicroBatch>& micro,
+                              std::int64_t micro_tokens, int rank, int ranks);
+
 // All rows once, in order of length, for passes without gradients.
 std::vector<MicroBatch> plan_pass(std::span<const TrainRow> rows, std::int64_t micro_tokens);
 

@@ -3,6 +3,7 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/progress.h"
+#include "limbeck/distill/ranks.h"
 #include "limbeck/distill/student.h"
 
 namespace limbeck::distill {
@@ -22,17 +23,21 @@ std::shared_ptr<Parameters> load(const std::filesystem::path& model, const Token
   return frozen_model(model, bf16, device);
 }
 
+std::int64_t targets_of(const TrainRow& row) {
+  return static_cast<std::int64_t>(row.tokens.size()) - row.first_target;
+}
+
 }  // namespace
 
 SoftTeacher::SoftTeacher(const std::filesystem::path& model, const Tokenizer& tokenizer, bool bf16,
                          at::Device device)
     : decoder_(load(model, tokenizer, bf16, device)) {}
 
-void SoftTeacher::prepare(std::span<const TrainRow> rows, std::int64_t micro_tokens,
+void SoftTeacher::prepare(std::span<const TrainRow> rows, const TrainOptions& options,
                           std::uint64_t bytes) {
   std::uint64_t targets = 0, tokens = 0;
   for (const auto& row : rows) {
-    targets += row.tokens.size() - static_cast<std::uint64_t>(row.first_target);
+    targets += static_cast<std::uint64_t>(targets_of(row));
     tokens += row.tokens.size();
   }
   const auto& output = decoder_.output().compute;
@@ -43,15 +48,26 @@ void SoftTeacher::prepare(std::span<const TrainRow> rows, std::int64_t micro_tok
   kept_.resize(rows.size());
   Progress progress("teacher", tokens, "tokens");
   std::uint64_t done = 0;
-  for (const auto& micro : plan_pass(rows, micro_tokens)) {
+  Ranks* ranks = options.ranks;
+  const auto n_ranks = static_cast<std::size_t>(ranks ? ranks->size() : 1);
+  const auto plan = plan_pass(rows, options.micro_tokens);
+  for (std::size_t round = 0; round < plan.size(); round += n_ranks) {
     stop_if_interrupted("run the same command again");
-    const auto hidden = run(rows, micro);
-    std::int64_t at = 0;
-    for (const auto r : micro.rows) {
-      const auto n = static_cast<std::int64_t>(rows[r].tokens.size()) - rows[r].first_target;
-      kept_[r] = hidden.narrow(0, at, n);
-      at += n;
-      done += rows[r].tokens.size();
+    const auto end = std::min(plan.size(), round + n_ranks);
+    const auto mine = round + static_cast<std::size_t>(ranks ? ranks->rank() : 0);
+    at::Tensor own;
+    if (mine < end) own = run(rows, plan[mine]).contiguous();
+    for (auto i = round; i < end; ++i) {
+      std::int64_t n = 0;
+      for (const auto r : plan[i].rows) n += targets_of(rows[r]);
+      const auto hidden = i == mine ? own : at::empty({n, architecture().hidden}, output.options());
+      if (ranks) ranks->broadcast(hidden, static_cast<int>(i - round));
+      std::int64_t at = 0;
+      for (const auto r : plan[i].rows) {
+        kept_[r] = hidden.narrow(0, at, targets_of(rows[r]));
+        at += targets_of(rows[r]);
+        done += rows[r].tokens.size();
+      }
     }
     progress.update(done);
   }

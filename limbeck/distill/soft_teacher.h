@@ -18,8 +18,9 @@ class SoftTeacher {
               at::Device device);
 
   // Runs the teacher once over all rows, in one fixed order, if the hidden states fit in `bytes`;
-  // otherwise each batch runs it anew. Either way a resumed run sees the same numbers.
-  void prepare(std::span<const TrainRow> rows, std::int64_t micro_tokens, std::uint64_t bytes);
+  // otherwise each batch runs it anew. Either way a resumed run sees the same numbers. Ranks run
+  // it on some of the rows each and tell each other.
+  void prepare(std::span<const TrainRow> rows, const TrainOptions& options, std::uint64_t bytes);
 
   // Sets the dense targets of `batch`, made of these of `rows`; with `match` also what it reads of
   // the teacher's layers. prepared: they are the rows that `prepare` saw.

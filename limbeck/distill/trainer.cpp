@@ -7,7 +7,9 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/random.h"
+#include "limbeck/distill/ranks.h"
 #include "limbeck/distill/train_checks.h"
+#include "limbeck/distill/train_job.h"
 #include "limbeck/distill/training.h"
 
 namespace limbeck::distill {
@@ -17,6 +19,14 @@ constexpr std::uint64_t kTeacherBytes = std::uint64_t{2} << 30;  // of kept hidd
 
 Architecture shape_of(const Start& start) {
   return start.model.empty() ? start.shape : read_architecture(start.model);
+}
+
+// The other ranks get the same call.
+void tell(TrainJob::Kind kind, const Start& start, const std::filesystem::path& teacher,
+          const Tokenizer& tokenizer, std::span<const TrainRow> rows,
+          std::span<const TrainRow> teacher_rows, const TrainOptions& options) {
+  if (!options.ranks || !options.ranks->first()) return;
+  options.ranks->from_first(pack(kind, start, teacher, tokenizer, rows, teacher_rows, options));
 }
 
 // What teaches a run besides the rows.
@@ -78,7 +88,7 @@ void set_threads(int threads) {
 }
 
 at::Device prepare_torch(const TrainOptions& options) {
-  set_threads(options.threads);
+  set_threads(options.ranks ? options.ranks->threads() : options.threads);
   // Activations come and go by the megabyte each step: handing them back to the kernel would cost
   // a page fault per 4 kB each time.
   ::mallopt(M_MMAP_MAX, 0);
@@ -88,13 +98,21 @@ at::Device prepare_torch(const TrainOptions& options) {
     fail_try(ErrorKind::unsupported, "set device: cpu, or build against a CUDA libtorch",
              "no CUDA device can be used");
   }
-  return cuda && options.device != "cpu" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
+  if (!cuda || options.device == "cpu") return at::kCPU;
+  // A GPU of its own for each rank of this machine.
+  const int gpu = options.ranks ? options.ranks->local_rank() : 0;
+  if (gpu >= static_cast<int>(torch::cuda::device_count())) {
+    fail_try(ErrorKind::usage, "start at most one rank for each GPU", "there is no GPU {} here",
+             gpu);
+  }
+  return {at::kCUDA, static_cast<at::DeviceIndex>(gpu)};
 }
 
 TrainResult train(const Start& start, const Tokenizer& tokenizer, std::span<const TrainRow> rows,
                   const TrainOptions& options, const DevMetric& dev,
                   const std::filesystem::path& output, const Json& manifest) {
   check_options(options);
+  tell(TrainJob::Kind::rows, start, {}, tokenizer, rows, {}, options);
   const auto device = prepare_torch(options);
   return run(start, {}, tokenizer, rows, options, dev, output, manifest, device);
 }
@@ -108,6 +126,8 @@ TrainResult run_dense(const Start& start, const std::filesystem::path& teacher,
                       const DevMetric& dev, const std::filesystem::path& output,
                       const Json& manifest) {
   check_options(options);
+  tell(rollout ? TrainJob::Kind::on_policy : TrainJob::Kind::dense, start, teacher, tokenizer, rows,
+       {}, options);
   const auto device = prepare_torch(options);
   SoftTeacher soft(teacher, tokenizer, options.bf16, device);
   check_rows(rows, soft.architecture(), {}, "training row (for the teacher)");
@@ -116,7 +136,7 @@ TrainResult run_dense(const Start& start, const std::filesystem::path& teacher,
       std::all_of(rows.begin(), rows.end(), [](const TrainRow& row) { return row.soft.empty(); });
   // Where its layers are compared too, it runs beside the student.
   const bool inside = options.hidden.weight > 0 || options.attention.weight > 0;
-  if (label || !rollout) soft.prepare(rows, options.micro_tokens, inside ? 0 : kTeacherBytes);
+  if (label || !rollout) soft.prepare(rows, options, inside ? 0 : kTeacherBytes);
   Start from = start;
   if (from.model.empty()) from.shape.vocab_size = soft.architecture().vocab_size;
   return run(from, {&soft, nullptr, label || !rollout, rollout}, tokenizer, rows, options, dev,
@@ -149,6 +169,7 @@ TrainResult train_across_tokenizers(const Start& start, const std::filesystem::p
   if (options.loss != Loss::uld) {
     fail_try(ErrorKind::usage, "set loss: uld", "only loss uld serves across tokenizers");
   }
+  tell(TrainJob::Kind::across, start, teacher, tokenizer, rows, teacher_rows, options);
   const auto device = prepare_torch(options);
   const CrossTeacher across(teacher, tokenizer, rows, teacher_rows, options.bf16, device);
   return run(start, {.across = &across}, tokenizer, rows, options, dev, output, manifest, device);

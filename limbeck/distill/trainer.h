@@ -35,6 +35,8 @@ struct TrainRow {
   std::vector<TokenId> teacher_prompt = {};
 };
 
+class Ranks;  // data_parallel.h
+
 // uld: sorted probabilities on aligned spans, for a teacher with another vocabulary
 // (train_across_tokenizers).
 enum class Loss : std::uint8_t { forward_kl, reverse_kl, jsd, skew_kl, skew_reverse_kl, uld };
@@ -120,6 +122,9 @@ struct TrainOptions {
   // Held-out rows: where no task metric is given, the best model is the one that predicts them
   // best.
   std::span<const TrainRow> dev_rows;
+  // The processes that train each step together; this one is rank 0 of them, or is following it.
+  // They change which process computes which rows, not which rows a step has. Null: alone.
+  Ranks* ranks = nullptr;
   // result
   std::string save = "bf16";  // f32 | bf16 | f16: type of the weights written
 };

@@ -48,6 +48,7 @@ Training::Training(TrainingInputs inputs)
       optimizer_(trained_),
       plan_(plan_steps(in_.rows, in_.options)) {
   decoder_.recompute = in_.options.recompute;
+  share_weights();
   state_.identity = run_identity(in_.options, in_.rows, trained_,
                                  in_.student.adapters ? in_.student.base->value : at::Tensor(),
                                  in_.teacher  ? in_.teacher->weights()
@@ -63,7 +64,7 @@ Training::Training(TrainingInputs inputs)
     grid_from_ = std::min(static_cast<std::int64_t>(std::floor(steps * (1 - quantize.share))),
                           static_cast<std::int64_t>(plan_.size()) - 1);
   }
-  if (in_.options.ema > 0) state_.average = trained_.value.clone();
+  if (in_.options.ema > 0 && leads()) state_.average = trained_.value.clone();
 }
 
 const at::Tensor& Training::current() const {
@@ -97,13 +98,16 @@ void Training::micro_batches(std::span<const TrainRow> rows, const std::vector<M
   const HeadOptions head{.loss = loss,
                          .softcap = decoder_.architecture().logit_softcap,
                          .scale = 1.0 / static_cast<double>(targets)};
-  for (const auto& micro : micros) {
+  const Ranks* ranks = in_.options.ranks;
+  for (const auto& micro : share(rows, micros, in_.options.micro_tokens, ranks ? ranks->rank() : 0,
+                                 ranks ? ranks->size() : 1)) {
     LossSums sums;
     const auto value = micro_loss(rows, micro, own, head, sums);
     last_.add(sums);
     if (!std::isfinite(sums.total)) {
-      diverged(fmt::format("the loss is not finite in step {} ({} rows {})", state_.step + 1,
-                           own ? "the student's" : "training", row_names(micro.rows)));
+      trouble_ = fmt::format("the loss is not finite in step {} ({} rows {})", state_.step + 1,
+                             own ? "the student's" : "training", row_names(micro.rows));
+      return;
     }
     value.backward();
   }
@@ -111,6 +115,7 @@ void Training::micro_batches(std::span<const TrainRow> rows, const std::vector<M
 
 void Training::one_step(StepPlan& step) {
   last_ = {};
+  trouble_.clear();
   LossSpec loss = loss_spec(in_.options);
   if (!on_policy_ || !on_policy_->covers(state_.step)) {
     micro_batches(in_.rows, step.micro, loss, false, step.targets);
@@ -133,16 +138,20 @@ void Training::one_step(StepPlan& step) {
 void Training::roll_out() {
   const auto wanted = on_policy_->wanted(state_.step);
   if (wanted.empty()) return;
-  std::vector<std::vector<TokenId>> prompts;
-  for (const auto row : wanted) prompts.push_back(on_policy_->prompt(row));
-  const OnPolicyOptions& o = in_.options.on_policy;
-  const auto folder = temporary_model("rollout");
-  write_model(folder, trained_.rounded(current()), TensorType::f32, nullptr);
-  auto answers = (*in_.rollout)(
-      folder, prompts,
-      {o.max_tokens, o.temperature, in_.options.seed + static_cast<std::uint64_t>(state_.step)});
-  std::error_code ignored;
-  std::filesystem::remove_all(folder, ignored);
+  std::vector<std::vector<TokenId>> answers;
+  if (leads()) {
+    std::vector<std::vector<TokenId>> prompts;
+    for (const auto row : wanted) prompts.push_back(on_policy_->prompt(row));
+    const OnPolicyOptions& o = in_.options.on_policy;
+    const auto folder = temporary_model("rollout");
+    write_model(folder, trained_.rounded(current()), TensorType::f32, nullptr);
+    answers = (*in_.rollout)(
+        folder, prompts,
+        {o.max_tokens, o.temperature, in_.options.seed + static_cast<std::uint64_t>(state_.step)});
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  }
+  share_answers(answers);
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     on_policy_->keep(wanted[i], std::move(answers.at(i)));
   }
@@ -181,6 +190,7 @@ void Training::update(StepPlan step) {
   const auto start = Clock::now();
   const bool own = on_policy_ && on_policy_->covers(state_.step);
   one_step(step);
+  sum_step();
   state_.last_loss = last_.total / static_cast<double>(step.targets);
   const double norm = AdamW::gradient_norm(trained_);
   if (!std::isfinite(norm)) {
@@ -228,11 +238,7 @@ void Training::write_metrics(const StepPlan& step, double rate, double norm, dou
   metrics_.add(line);
 }
 
-TrainResult Training::run(Json manifest) {
-  resume();
-  if (!in_.options.metrics_file.empty()) {
-    metrics_.open(in_.options.metrics_file, state_.step, in_.options.tensorboard);
-  }
+void Training::train_steps() {
   const auto steps = static_cast<std::int64_t>(plan_.size());
   std::uint64_t all_tokens = 0;
   for (const auto& step : plan_) all_tokens += static_cast<std::uint64_t>(step.tokens);
@@ -242,17 +248,40 @@ TrainResult Training::run(Json manifest) {
   while (state_.step < steps && !state_.stopped) {
     update(plan_[static_cast<std::size_t>(state_.step)]);
     progress.update(static_cast<std::uint64_t>(state_.tokens), note(last_, state_.loss_average));
-    if (evaluates_after(state_.step)) evaluate();
     const bool due = seconds_since(saved) >= in_.options.checkpoint_seconds;
-    if (interrupted() || due) {
+    const Pause pause = agree({evaluates_after(state_.step), due, interrupted()});
+    if (!pause.any()) continue;
+    if (pause.evaluate && leads()) evaluate();
+    bool stop = pause.stop || interrupted();
+    if ((stop || pause.save) && leads()) {
       save();
       saved = Clock::now();
     }
-    stop_if_interrupted(in_.options.checkpoint_folder.empty()
-                            ? "set a checkpoint folder to make training resumable"
-                            : "run the same command again to go on from the checkpoint");
+    end_pause(stop);
+    if (!stop) continue;
+    fail_try(ErrorKind::interrupted,
+             in_.options.checkpoint_folder.empty()
+                 ? "set a checkpoint folder to make training resumable"
+                 : "run the same command again to go on from the checkpoint",
+             "interrupted");
   }
   progress.finish(note(last_, state_.loss_average));
+}
+
+TrainResult Training::run(Json manifest) {
+  if (leads()) resume();
+  share_start();
+  if (!in_.options.metrics_file.empty() && leads()) {
+    metrics_.open(in_.options.metrics_file, state_.step, in_.options.tensorboard);
+  }
+  try {
+    train_steps();
+  } catch (const Error& error) {
+    // A rank was lost; what the others did together is whole.
+    if (error.kind() == ErrorKind::network && in_.options.ranks && leads()) save();
+    throw;
+  }
+  if (!leads()) return {};
   save();
   return result(std::move(manifest));
 }

@@ -8,6 +8,7 @@
 #include "limbeck/distill/metrics_log.h"
 #include "limbeck/distill/on_policy.h"
 #include "limbeck/distill/optimizer.h"
+#include "limbeck/distill/ranks.h"
 #include "limbeck/distill/soft_teacher.h"
 #include "limbeck/distill/student.h"
 #include "limbeck/distill/target_batch.h"
@@ -40,10 +41,12 @@ class Training {
  public:
   explicit Training(TrainingInputs inputs);
 
-  // Resumes if it can, trains, and writes the model. Throws as train.
+  // Resumes if it can, trains, and writes the model. Throws as train. Of several ranks the first
+  // alone reads and writes files, evaluates, samples and speaks.
   TrainResult run(Json manifest);
 
  private:
+  void train_steps();
   void resume();
   // Gradients of one step, and its sums in last_. `step` gets what it really trained on.
   void one_step(StepPlan& step);
@@ -69,6 +72,22 @@ class Training {
   // Throws Error{numeric} after writing the model of the last checkpoint beside it.
   [[noreturn]] void diverged(const std::string& what);
   TrainResult result(Json manifest);
+
+  // Between ranks (training_ranks.cpp); one alone has nothing to share.
+  bool leads() const { return !in_.options.ranks || in_.options.ranks->first(); }
+  void share_weights();
+  void share_start();  // all stand where rank 0 does, with the same files
+  void sum_step();     // losses and gradients; throws if any rank's loss is not finite
+  void share_answers(std::vector<std::vector<TokenId>>& answers);
+  // What comes after a step, for whichever rank it comes up.
+  struct Pause {
+    bool evaluate = false, save = false, stop = false;
+    bool any() const { return evaluate || save || stop; }
+  };
+  Pause agree(Pause own);
+  // The others wait for what rank 0 does in a pause, and get its verdict.
+  void end_pause(bool& stop);
+
   bool selects() const { return in_.dev || !in_.options.dev_rows.empty(); }
   bool evaluates_after(std::int64_t step) const;
   // What is evaluated and written: the moving average where there is one.
@@ -85,7 +104,8 @@ class Training {
   std::optional<WeightGrid> grid_;
   std::int64_t grid_from_ = 0;  // the step before which the phase on the grid begins
   TrainState state_;
-  LossSums last_;  // of the step just done
+  LossSums last_;        // of the step just done
+  std::string trouble_;  // why its loss is not finite here
   bool resumed_ = false;
   MetricsLog metrics_;
 };

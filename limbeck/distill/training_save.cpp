@@ -84,6 +84,7 @@ void Training::save() {
 }
 
 void Training::diverged(const std::string& what) {
+  if (!leads()) in_.options.ranks->from_first({});  // rank 0 ends, and this with it
   constexpr const char* kRemedy =
       "lower learning_rate, set clip_norm, set bf16: false, or look at these rows";
   std::optional<TrainState> good;
@@ -183,6 +184,7 @@ TrainResult Training::result(Json manifest) {
                    {"target_tokens", result.target_tokens},
                    {"seconds", result.seconds + before.value("seconds", 0.0)},
                    {"final_loss", result.final_loss},
+                   {"ranks", in_.options.ranks ? in_.options.ranks->size() : 1},
                    {"seed", in_.options.seed}});
   if (grid_) training["quantize"] = find_mix(in_.options.quantize.type).name;
   write_model(in_.output, select ? state_.best : current(), saved_type(), manifest);

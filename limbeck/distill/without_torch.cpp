@@ -1,5 +1,6 @@
 // The trainer of a program without libtorch: every function says so.
 #include "limbeck/base/error.h"
+#include "limbeck/distill/data_parallel.h"
 #include "limbeck/distill/heal.h"
 #include "limbeck/distill/prune.h"
 #include "limbeck/distill/trainer.h"
@@ -52,6 +53,10 @@ HealedModel heal_scales(const std::filesystem::path&, const Checkpoint&, const H
                         const HealOptions&) {
   no_torch();
 }
+
+std::shared_ptr<Ranks> join(const World&, int) { no_torch(); }
+int follow(Ranks&) { no_torch(); }
+void dismiss(Ranks&, int) { no_torch(); }
 
 bool can_train() noexcept { return false; }
 

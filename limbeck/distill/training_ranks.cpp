@@ -45,9 +45,17 @@ void Training::share_start() {
     if (on_policy_) on_policy_->restore(first.at("answers"));
   }
   if (!first.at("resumed").get<bool>()) return;
+  // What is computed with may have been rounded some steps ago.
+  const bool rounded = grid_ && state_.step > grid_from_;
+  if (rounded && !ranks->first()) round_from_now_on();
+  const at::Tensor forward = rounded ? trained_.forward.clone() : at::Tensor();
   share_weights();
   ranks->broadcast(optimizer_.first, 0);
   ranks->broadcast(optimizer_.second, 0);
+  if (!rounded) return;
+  ranks->broadcast(forward, 0);
+  trained_.forward.copy_(forward);
+  trained_.compute.copy_(forward);
 }
 
 void Training::sum_step() {

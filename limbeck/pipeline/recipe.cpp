@@ -209,7 +209,10 @@ class RecipeReader {
     const bool there = std::ranges::any_of(recipe.quantize, [&](const QuantizeStep& step) {
       return !step.of_teacher && step.form.type == type;
     });
-    if (!there) recipe.quantize.push_back({{.type = std::string(type)}, "", false});
+    if (there) return;
+    QuantizeStep step;
+    step.form.type = type;
+    recipe.quantize.push_back(step);
   }
 
   void read_compare(const Json& json, Recipe& recipe) {

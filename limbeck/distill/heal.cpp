@@ -70,7 +70,9 @@ class Healing {
     gradient_.assign(n_factors_, 0);
     first_.assign(n_factors_, 0);
     second_.assign(n_factors_, 0);
-    teacher_.prepare(rows_, options.micro_tokens, kTeacherBytes);
+    TrainOptions alone;
+    alone.micro_tokens = options.micro_tokens;
+    teacher_.prepare(rows_, alone, kTeacherBytes);
   }
 
   HealedModel run() {

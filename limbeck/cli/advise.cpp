@@ -78,10 +78,9 @@ int run_advise(int argc, char** argv) {
   if (!recipe.empty()) {
     const std::string text = pipeline::recipe_of(advice, input, task);
     if (text.empty()) {
-      say("advise: the plan needs no recipe; run: " +
-          fmt::format(
-              "limbeck quantize {} -o OUT.gguf --type {}", model.string(),
-              advice.at("options").empty() ? "?" : advice.at("options")[0].value("type", "?")));
+      say(task.empty()
+              ? "advise: no recipe was written: a recipe needs a --task"
+              : "advise: no recipe was written: the plan is none that a recipe carries out");
     } else {
       write_file(recipe, text);
     }

@@ -13,8 +13,8 @@
 #include "limbeck/base/terminal.h"
 #include "limbeck/cli/arguments.h"
 #include "limbeck/model/mixes.h"
-#include "limbeck/pipeline/bits_curve.h"
 #include "limbeck/pipeline/heal.h"
+#include "limbeck/pipeline/quantized_form.h"
 
 namespace limbeck::cli {
 namespace {

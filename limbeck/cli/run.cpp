@@ -47,8 +47,8 @@ int run_run(int argc, char** argv) {
       "A recipe's keys: task, name, seed, seeds; teacher {model | train | endpoint, "
       "model, max_cost, rpm, ..}; label {signal, k};\nstudent {model | shape | "
       "from: teacher, layers, ffn, ..; vocabulary}; distill {epochs, loss, control, "
-      "..}; quantize [{type, method, of}];\ncompare {tasks, texts, limit}. All of "
-      "them: docs/distillation.md.",
+      "..}; quantize [{type | bpw | size, method, of}];\ncompare {tasks, texts, bits, limit}. "
+      "Without a student the teacher is quantized and compared. All keys: docs/distillation.md.",
       kExamples);
   arguments.app().add_option("recipe", recipe_path, "The recipe, a YAML file")->required();
   arguments.app().add_option("--run-dir", run_dir,

@@ -69,8 +69,8 @@ void measure_quality(AdviseInput& input, const MachineLimits& machine, double se
 // The terminal text of an advice.
 std::string advice_text(const Json& advice);
 
-// A recipe that carries the first plan out; empty when the plan is to quantize only (the command is
-// in "advice").
+// A recipe that carries the first plan out; empty when that is to keep the model, or without a
+// task.
 std::string recipe_of(const Json& advice, const AdviseInput& input,
                       const std::filesystem::path& task);
 

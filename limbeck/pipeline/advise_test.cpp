@@ -221,7 +221,7 @@ TEST_F(Predictions, TheRecipeIsOneThatRunReads) {
   write_file(folder_ / "recipe.yaml", recipe_of(advice, input, folder_ / "colours"));
   const Recipe recipe = read_recipe(folder_ / "recipe.yaml");
   EXPECT_EQ(recipe.task, folder_ / "colours");
-  ASSERT_TRUE(recipe.student.shape.has_value());
+  ASSERT_TRUE(recipe.student->shape.has_value());
   EXPECT_EQ(recipe.quantize.size(), 1u);
 }
 

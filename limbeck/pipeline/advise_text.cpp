@@ -67,20 +67,24 @@ std::string recipe_of(const Json& advice, const AdviseInput& input,
                       const std::filesystem::path& task) {
   if (advice.at("options").empty() || !input.task) return {};
   const Json& best = advice.at("options")[0];
-  if (!best.contains("shape")) return {};
-  Json label = {{"signal", "top_k"}, {"k", 64}};
-  const double inputs = best.at("training").at("inputs").get<double>();
-  if (inputs < static_cast<double>(input.task->train.size()))
-    label["limit"] = static_cast<std::int64_t>(inputs);
+  const Json& kind = best.at("kind");
+  if (kind == "keep") return {};
   Json recipe = {
       {"name", input.task->name},
       {"task", std::filesystem::absolute(task).lexically_normal().string()},
-      {"teacher", {{"model", std::filesystem::absolute(input.model).lexically_normal().string()}}},
-      {"label", label},
-      {"student", {{"shape", best.at("shape")}}},
-      {"distill", {{"epochs", kAdvisedEpochs}}}};
-  if (best.at("kind") == "both")
-    recipe["quantize"] = Json::array({{{"type", best.at("type")}, {"of", "student"}}});
+      {"teacher", {{"model", std::filesystem::absolute(input.model).lexically_normal().string()}}}};
+  if (kind != "quantize") {
+    Json label = {{"signal", "top_k"}, {"k", 64}};
+    const double inputs = best.at("training").at("inputs").get<double>();
+    if (inputs < static_cast<double>(input.task->train.size()))
+      label["limit"] = static_cast<std::int64_t>(inputs);
+    recipe["label"] = label;
+    recipe["student"] = {{"shape", best.at("shape")}};
+    recipe["distill"] = {{"epochs", kAdvisedEpochs}};
+  }
+  if (kind != "distil")
+    recipe["quantize"] = Json::array(
+        {{{"type", best.at("type")}, {"of", kind == "quantize" ? "teacher" : "student"}}});
   return fmt::format("# {}\n", best.at("plan").get<std::string>()) + to_yaml(recipe);
 }
 

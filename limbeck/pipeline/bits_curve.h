@@ -11,10 +11,6 @@
 
 namespace limbeck::pipeline {
 
-// What calibrates a model for a task: its training inputs as the model is asked them, with their
-// answers where they are known, in one text. Empty without training inputs.
-std::string calibration_text(const Task& task, PromptStyle style);
-
 // Throws Error{usage} on an entry of `bits` that is no size and no type.
 void check_bits(std::span<const std::string> bits);
 

@@ -10,6 +10,14 @@
 namespace limbeck::pipeline {
 namespace {
 
+Architecture fresh_shape() {
+  Architecture shape;
+  shape.hidden = 16, shape.layers = 1, shape.heads = 2, shape.kv_heads = 2, shape.head_dim = 8;
+  shape.ffn = 32, shape.context_length = 64, shape.rope_dim = 8, shape.attention_scale = 0.35;
+  shape.tied_embeddings = true;
+  return shape;
+}
+
 struct CutStart : testing::Test {
   CutStart() {
     std::filesystem::remove_all(folder);
@@ -72,6 +80,22 @@ TEST_F(CutStart, CutsTrainsAndTells) {
   EXPECT_TRUE(std::filesystem::exists(folder / "work/healed-1/config.json"));
 }
 
+TEST_F(CutStart, AFreshStudentKnowsTheTasksTokensAlone) {
+  if (!distill::can_train()) GTEST_SKIP() << "no trainer in this build";
+  training.start.shape = fresh_shape();
+  training.start.task_vocabulary = true;
+  const Json result = train({(folder / "teacher").string(), {}, {}});
+  EXPECT_EQ(result["soft_rows"], result["rows"]) << "soft labels follow the vocabulary";
+  const Checkpoint student = Checkpoint::open(folder / "student");
+  const Checkpoint teacher = Checkpoint::open(folder / "teacher");
+  EXPECT_LE(student.architecture().vocab_size, teacher.architecture().vocab_size);
+  EXPECT_EQ(student.manifest()["vocabulary"]["of"], teacher.architecture().vocab_size);
+  EXPECT_EQ(student.manifest()["vocabulary"]["tokens"], student.architecture().vocab_size);
+  const std::string text = task.train[0].input.is_string() ? task.train[0].input.get<std::string>()
+                                                           : to_text(task.train[0].input);
+  EXPECT_EQ(student.tokenizer().decode(student.tokenizer().encode(text, false)), text);
+}
+
 TEST_F(CutStart, AnEndpointTeachesAFreshStudentByItsTexts) {
   if (!distill::can_train()) GTEST_SKIP() << "no trainer in this build";
   FakeServer server([](int, const std::string&, const std::string& body) {
@@ -83,11 +107,7 @@ TEST_F(CutStart, AnEndpointTeachesAFreshStudentByItsTexts) {
   });
   labels.request.signal = Signal::text;
   training.soft_labels = false;
-  Architecture shape;
-  shape.hidden = 16, shape.layers = 1, shape.heads = 2, shape.kv_heads = 2, shape.head_dim = 8;
-  shape.ffn = 32, shape.context_length = 64, shape.rope_dim = 8, shape.attention_scale = 0.35;
-  shape.tied_embeddings = true;
-  training.start.shape = shape;
+  training.start.shape = fresh_shape();
   training.start.vocab_size = 320;
   const TeacherChoice teacher{server.url() + "#big", {}, {}};
   const Json gated = gate(teacher, task, std::nullopt, 0.9, labels.store, pool);

@@ -214,11 +214,20 @@ Json train_student(const StudentTraining& training, const std::string& teacher, 
     made["cut"] = Checkpoint::open(start.model).manifest().value("cut", Json());
   }
   if (training.start.task_vocabulary) {
-    const auto kept =
-        trim_vocabulary(start.model, tokens_of(set, *tokenizer, task), work / "trimmed");
-    start.model = work / "trimmed";
-    made["vocabulary"] = Checkpoint::open(start.model).manifest().at("vocabulary");
-    tokenizer = Tokenizer::open(start.model);
+    const auto used = tokens_of(set, *tokenizer, task);
+    std::vector<TokenId> kept;
+    if (training.start.shape) {
+      const auto before = tokenizer->vocab_size();
+      TrimmedTokenizer trimmed = trim_tokenizer(*tokenizer, used);
+      tokenizer = std::move(trimmed.tokenizer);
+      kept = std::move(trimmed.kept);
+      made["vocabulary"] = {{"tokens", kept.size()}, {"of", before}};
+    } else {
+      kept = trim_vocabulary(start.model, used, work / "trimmed");
+      start.model = work / "trimmed";
+      made["vocabulary"] = Checkpoint::open(start.model).manifest().at("vocabulary");
+      tokenizer = Tokenizer::open(start.model);
+    }
     renumber_answers(answers, kept);
     set = make_rows();
   }

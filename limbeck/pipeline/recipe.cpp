@@ -1,21 +1,16 @@
 #include "limbeck/pipeline/recipe.h"
 
 #include <algorithm>
-#include <cmath>
 
+#include "limbeck/base/fields.h"
+#include "limbeck/base/terminal.h"
 #include "limbeck/base/yaml.h"
 #include "limbeck/model/mixes.h"
+#include "limbeck/pipeline/bits_curve.h"
 #include "limbeck/task/data.h"
 
 namespace limbeck::pipeline {
 namespace {
-
-// A path of the recipe: ${NAME} from the environment, relative to the recipe's folder.
-std::filesystem::path resolve(const std::string& text, const std::filesystem::path& folder,
-                              const std::string& where) {
-  const std::filesystem::path path = expand_environment(text, where);
-  return (path.is_absolute() ? path : folder / path).lexically_normal();
-}
 
 class RecipeReader {
  public:
@@ -37,9 +32,11 @@ class RecipeReader {
     recipe.seed = static_cast<std::uint64_t>(top.integer("seed", 1, 0));
     read_seeds(top, recipe);
     if (!top.has("teacher")) fail(ErrorKind::usage, "{}: teacher: is missing", file_);
-    if (!top.has("student")) fail(ErrorKind::usage, "{}: student: is missing", file_);
     read_teacher(*top.find("teacher"), recipe);
-    recipe.student = read_start(*top.find("student"), where("student"), true);
+    if (const Json* student = top.find("student"))
+      recipe.student = read_start(*student, folder_, where("student"), true);
+    else
+      check_no_student(top, recipe);
     recipe.label.signal = signal_without_word(recipe);
     if (const Json* label = top.find("label")) read_label(*label, recipe);
     recipe.distill = student_defaults();
@@ -50,12 +47,12 @@ class RecipeReader {
       fields.refuse_unknown();
     }
     if (const Json* steps = top.find("quantize")) read_quantize(*steps, recipe);
-    add_trained_type(recipe);
+    use_trained_type(recipe);
     check_signal(recipe);
     if (const Json* compare = top.find("compare")) read_compare(*compare, recipe);
     recipe.distill.seed = recipe.label.seed = recipe.seed;
     if (recipe.teacher_training) recipe.teacher_training->train.seed = recipe.seed;
-    recipe.resolved = describe(recipe);
+    recipe.resolved = to_json(recipe);
     return recipe;
   }
 
@@ -80,55 +77,26 @@ class RecipeReader {
   }
 
   std::filesystem::path required_path(Fields& fields, std::string_view key) {
-    return resolve(fields.required_text(key), folder_, fmt::format("{}: {}", fields.where(), key));
+    return resolve_path(fields.required_text(key), folder_,
+                        fmt::format("{}: {}", fields.where(), key));
+  }
+
+  // What is left of a recipe without a student: models and their quantized forms.
+  void check_no_student(const Fields& top, const Recipe& recipe) const {
+    for (const char* key : {"label", "distill", "seeds"})
+      if (top.has(key)) top.refuse(key, "is of no use without a 'student'");
+    if (is_endpoint(recipe.teacher))
+      fail_try(ErrorKind::usage, "give a student to distil into, or a local teacher",
+               "{}: student: is missing, and an endpoint cannot be quantized", file_);
+    if (!top.has("quantize") && !top.has("compare"))
+      fail_try(ErrorKind::usage, "give a student, or forms to quantize the teacher into",
+               "{}: student: is missing", file_);
   }
 
   static distill::TrainOptions student_defaults() {
     distill::TrainOptions options;
     options.epochs = 6;
     return options;
-  }
-
-  ModelStart read_start(const Json& json, const std::string& at, bool student) {
-    ModelStart start;
-    Fields fields(json, at);
-    if (fields.has("model")) start.model = required_path(fields, "model");
-    if (const Json* shape = fields.find("shape")) start.shape = read_shape(*shape, at + ": shape");
-    if (student) read_student(fields, start);
-    fields.refuse_unknown();
-    const int ways = !start.model.empty() + start.shape.has_value() + start.cut.has_value();
-    if (ways != 1)
-      fail(ErrorKind::usage, "{}: needs either 'model' or 'shape'{}", at,
-           student ? ", or 'from: teacher'" : "");
-    return start;
-  }
-
-  // What only a student can ask for.
-  void read_student(Fields& fields, ModelStart& start) {
-    if (fields.has("tokenizer")) start.tokenizer = required_path(fields, "tokenizer");
-    start.vocab_size =
-        static_cast<int>(fields.integer("vocab_size", start.vocab_size, 300, 1 << 20));
-    const std::string vocabulary = fields.text("vocabulary", "whole");
-    if (vocabulary != "whole" && vocabulary != "task")
-      fields.refuse("vocabulary", "must be 'whole' or 'task'");
-    start.task_vocabulary = vocabulary == "task";
-    if (start.task_vocabulary && start.shape)
-      fields.refuse("vocabulary", "can be cut down only of a model, not of a fresh shape");
-    const std::string from = fields.text("from");
-    constexpr std::int64_t kMost = 1 << 20;
-    StudentCut cut;
-    cut.shape.layers = fields.integer("layers", 0, 1, kMost);
-    cut.shape.hidden = fields.integer("hidden", 0, 1, kMost);
-    cut.shape.ffn = fields.integer("ffn", 0, 1, kMost);
-    cut.shape.heads = fields.integer("heads", 0, 1, kMost);
-    cut.rounds = static_cast<int>(fields.integer("rounds", 0, 1, 16));
-    if (from.empty()) {
-      for (const char* key : {"layers", "hidden", "ffn", "heads", "rounds"})
-        if (fields.has(key)) fields.refuse(key, "needs 'from: teacher' (or stands in 'shape')");
-      return;
-    }
-    if (from != "teacher") fields.refuse("from", "must be 'teacher'");
-    start.cut = cut;
   }
 
   void read_teacher(const Json& json, Recipe& recipe) {
@@ -140,7 +108,7 @@ class RecipeReader {
       if (!is_endpoint(recipe.teacher))
         fields.refuse("endpoint", "must begin with http:// or https://");
     } else if (!recipe.teacher.empty() && !is_endpoint(recipe.teacher)) {
-      recipe.teacher = resolve(recipe.teacher, folder_, where("teacher: model")).string();
+      recipe.teacher = resolve_path(recipe.teacher, folder_, where("teacher: model")).string();
     }
     if (is_endpoint(recipe.teacher)) recipe.budget = read_endpoint_budget(fields);
     recipe.gate = fields.number("gate", -1, 0, 1);
@@ -157,7 +125,7 @@ class RecipeReader {
     const Json* start = fields.find("start");
     if (!start)
       fail(ErrorKind::usage, "{}: start: is missing (a 'model' or a 'shape')", fields.where());
-    training.start = read_start(*start, fields.where() + ": start", false);
+    training.start = read_start(*start, folder_, fields.where() + ": start", false);
     if (fields.has("tokenizer")) training.tokenizer = required_path(fields, "tokenizer");
     training.vocab_size =
         static_cast<int>(fields.integer("vocab_size", training.vocab_size, 300, 1 << 20));
@@ -184,7 +152,7 @@ class RecipeReader {
       fail_try(ErrorKind::usage, "give student: tokenizer, a model of the endpoint's vocabulary",
                "{}: the endpoint's tokens can be learnt only in a vocabulary that is known",
                where("label: signal"));
-    if (recipe.student.cut)
+    if (recipe.student && recipe.student->cut)
       fail_try(ErrorKind::usage, "give a local teacher, or a student model or shape",
                "{}: a student cannot be cut out of an endpoint", where("student: from"));
     for (const QuantizeStep& step : recipe.quantize)
@@ -208,106 +176,60 @@ class RecipeReader {
     for (std::size_t i = 0; i < steps.size(); ++i) {
       Fields fields(steps[i], where(fmt::format("quantize[{}]", i)));
       QuantizeStep step;
-      step.type = fields.required_text("type");
-      step.method = fields.text("method", step.method);
-      const std::string of = fields.text("of", "student");
+      step.form = read_form(fields);
+      step.method = fields.text("method");
+      if (!step.method.empty()) quantize_method(step.method);
+      const std::string of = fields.text("of", recipe.student ? "student" : "teacher");
       if (of != "student" && of != "teacher")
         fail(ErrorKind::usage, "{}: of: '{}' is not 'student' or 'teacher'", fields.where(), of);
       step.of_teacher = of == "teacher";
+      if (!step.of_teacher && !recipe.student)
+        fields.refuse("of", "is 'student', and the recipe has none");
       fields.refuse_unknown();
       recipe.quantize.push_back(step);
     }
   }
 
-  // A student whose training ends on a type's grid is stored in that type.
-  static void add_trained_type(Recipe& recipe) {
-    if (recipe.distill.quantize.type.empty()) return;
-    const std::string_view type = find_mix(recipe.distill.quantize.type).name;
-    const bool there = std::ranges::any_of(recipe.quantize, [&](const QuantizeStep& step) {
-      return !step.of_teacher && find_mix(step.type).name == type;
-    });
-    if (!there) recipe.quantize.push_back({std::string(type), "rtn", false});
+  // A student whose training ends on a type's grid is stored in that type, rounded plainly.
+  static void use_trained_type(Recipe& recipe) {
+    const std::string& type = recipe.distill.quantize.type;
+    if (type.empty()) return;
+    bool there = false;
+    for (QuantizeStep& step : recipe.quantize) {
+      if (step.of_teacher || step.form.type != type) continue;
+      if (step.method.empty()) step.method = "rtn";
+      there = there || step.method == "rtn";
+    }
+    if (!there) recipe.quantize.push_back({{type}, "rtn", false});
+  }
+
+  static QuantizedForm read_form(Fields& fields) {
+    QuantizedForm form;
+    form.type = fields.text("type");
+    form.bits_per_weight = fields.number("bpw", 0, 1.5, 16);
+    if (fields.has("size"))
+      form.size = parse_bytes(fields.text("size"), fmt::format("{}: size", fields.where()));
+    if (!form.type.empty() + (form.bits_per_weight > 0) + (form.size > 0) != 1)
+      fail(ErrorKind::usage, "{}: needs one of 'type', 'bpw' and 'size'", fields.where());
+    if (!form.type.empty()) form.type = std::string(find_mix(form.type).name);
+    return form;
   }
 
   void read_compare(const Json& json, Recipe& recipe) {
     Fields fields(json, where("compare"));
     for (const std::string& task : fields.texts("tasks"))
-      recipe.other_tasks.push_back(resolve(task, folder_, where("compare: tasks")));
+      recipe.other_tasks.push_back(resolve_path(task, folder_, where("compare: tasks")));
     for (const std::string& text : fields.texts("texts"))
-      recipe.texts.push_back(resolve(text, folder_, where("compare: texts")));
+      recipe.texts.push_back(resolve_path(text, folder_, where("compare: texts")));
+    if (const Json* bits = fields.find("bits")) {
+      if (!bits->is_array()) fields.refuse("bits", "must be a list, for example [8, 4, 3, 2]");
+      for (const Json& one : *bits)
+        recipe.compare_bits.push_back(one.is_string() ? one.get<std::string>() : one.dump());
+      check_bits(recipe.compare_bits);
+    }
     recipe.compare_limit = fields.integer("limit", 0, 0);
     recipe.compare_speed_s = fields.number("speed_seconds", recipe.compare_speed_s, 0, 600);
     fields.refuse_unknown();
-  }
-
-  static Json describe_start(const ModelStart& start) {
-    if (start.cut) {
-      const distill::CutShape& cut = start.cut->shape;
-      return {{"from", "teacher"},
-              {"layers", cut.layers},
-              {"hidden", cut.hidden},
-              {"ffn", cut.ffn},
-              {"heads", cut.heads},
-              {"rounds", start.cut->rounds},
-              {"vocabulary", start.task_vocabulary ? "task" : "whole"}};
-    }
-    if (!start.shape) {
-      Json json = {{"model", start.model.string()}};
-      if (start.task_vocabulary) json["vocabulary"] = "task";
-      return json;
-    }
-    const Architecture& a = *start.shape;
-    Json json = {{"shape",
-                  {{"hidden", a.hidden},
-                   {"layers", a.layers},
-                   {"heads", a.heads},
-                   {"kv_heads", a.kv_heads},
-                   {"head_dim", a.head_dim},
-                   {"ffn", a.ffn},
-                   {"context", a.context_length},
-                   {"tied_embeddings", a.tied_embeddings}}}};
-    if (!start.tokenizer.empty()) json["tokenizer"] = start.tokenizer.string();
-    return json;
-  }
-
-  static Json describe(const Recipe& recipe) {
-    Json teacher = {{"model", recipe.teacher}, {"gate", recipe.gate}};
-    if (is_endpoint(recipe.teacher)) teacher["endpoint"] = limbeck::to_json(recipe.budget);
-    if (recipe.teacher_style) teacher["prompt"] = name(*recipe.teacher_style);
-    if (const auto& training = recipe.teacher_training) {
-      teacher["train"] = {{"start", describe_start(training->start)},
-                          {"tokenizer", training->tokenizer.string()},
-                          {"vocab_size", training->vocab_size},
-                          {"prompt", name(training->style)},
-                          {"options", distill::to_json(training->train)}};
-    }
-    Json quantize = Json::array(), tasks = Json::array(), texts = Json::array();
-    for (const QuantizeStep& step : recipe.quantize)
-      quantize.push_back({{"type", step.type},
-                          {"method", step.method},
-                          {"of", step.of_teacher ? "teacher" : "student"}});
-    for (const auto& task : recipe.other_tasks) tasks.push_back(task.string());
-    for (const auto& text : recipe.texts) texts.push_back(text.string());
-    return {{"name", recipe.name},
-            {"task", recipe.task.string()},
-            {"seed", recipe.seed},
-            {"seeds", recipe.seeds},
-            {"teacher", teacher},
-            {"label",
-             {{"signal", limbeck::name(recipe.label.signal)},
-              {"k", recipe.label.k},
-              {"max_tokens", recipe.label.max_tokens},
-              {"limit", recipe.label_limit},
-              {"dev", recipe.dev_fraction}}},
-            {"student", describe_start(recipe.student)},
-            {"distill", distill::to_json(recipe.distill)},
-            {"control", recipe.control},
-            {"quantize", quantize},
-            {"compare",
-             {{"tasks", tasks},
-              {"texts", texts},
-              {"limit", recipe.compare_limit},
-              {"speed_seconds", recipe.compare_speed_s}}}};
   }
 
   const Json& json_;
@@ -318,36 +240,13 @@ class RecipeReader {
 }  // namespace
 
 std::filesystem::path vocabulary_of(const Recipe& recipe) {
-  return recipe.student.model.empty() ? recipe.student.tokenizer : recipe.student.model;
+  if (!recipe.student) return {};
+  return recipe.student->model.empty() ? recipe.student->tokenizer : recipe.student->model;
 }
 
 Recipe read_recipe(const std::filesystem::path& path) {
   const Json json = read_yaml_file(path.string());
   return RecipeReader(json, path).read();
-}
-
-Architecture read_shape(const Json& json, const std::string& where) {
-  Fields fields(json, where);
-  Architecture shape;
-  shape.family = Family::llama;
-  shape.hidden = fields.required_integer("hidden", 8, 1 << 16);
-  shape.layers = fields.required_integer("layers", 1, 1000);
-  shape.heads = fields.required_integer("heads", 1, 1024);
-  shape.kv_heads = fields.integer("kv_heads", shape.heads, 1, shape.heads);
-  shape.head_dim = fields.integer("head_dim", shape.hidden / shape.heads, 2, 1024);
-  shape.ffn = fields.integer("ffn", (shape.hidden * 8 / 3 + 31) / 32 * 32, 8, 1 << 18);
-  shape.context_length = fields.integer("context", 256, 8, 1 << 20);
-  shape.tied_embeddings = fields.flag("tied_embeddings", true);
-  shape.rope_theta = fields.number("rope_theta", 10000, 1, 1e9);
-  fields.refuse_unknown();
-  if (shape.heads % shape.kv_heads != 0)
-    fail(ErrorKind::usage, "{}: heads ({}) must be a multiple of kv_heads ({})", where, shape.heads,
-         shape.kv_heads);
-  if (shape.head_dim % 2 != 0)
-    fail(ErrorKind::usage, "{}: head_dim ({}) must be even", where, shape.head_dim);
-  shape.rope_dim = shape.head_dim;
-  shape.attention_scale = 1 / std::sqrt(static_cast<double>(shape.head_dim));
-  return shape;
 }
 
 }  // namespace limbeck::pipeline

@@ -1,5 +1,5 @@
 // A recipe: which teacher, task and student, and what to do with them. YAML; every key has a
-// default but task, teacher and student.
+// default but task and teacher. Without a student the teacher is quantized and compared.
 #pragma once
 
 #include <cstdint>
@@ -8,33 +8,14 @@
 #include <string>
 #include <vector>
 
-#include "limbeck/base/fields.h"
 #include "limbeck/base/json.h"
-#include "limbeck/distill/prune.h"
 #include "limbeck/distill/train_options.h"
+#include "limbeck/pipeline/model_start.h"
+#include "limbeck/pipeline/quantized_form.h"
 #include "limbeck/task/task.h"
 #include "limbeck/teacher/label.h"
 
 namespace limbeck::pipeline {
-
-// A student that is cut out of its teacher.
-struct StudentCut {
-  distill::CutShape shape;
-  int rounds = 0;  // with training between; 0: one for each halving of the parameters
-};
-
-// How a model to be trained begins: an existing one, or a fresh shape.
-struct ModelStart {
-  std::filesystem::path model;  // folder or GGUF; empty: `shape`
-  std::optional<Architecture> shape;
-  // Of a fresh student: a model whose tokenizer it takes. Empty: the teacher's, or of an endpoint's
-  // student one of `vocab_size` trained on the task.
-  std::filesystem::path tokenizer;
-  int vocab_size = 4096;
-  std::optional<StudentCut> cut;  // students: instead of model and shape
-  // Students that do not begin fresh: only the tokens of the task, and bytes.
-  bool task_vocabulary = false;
-};
 
 // A teacher made on the way, trained on the gold outputs of the task's training set.
 struct TeacherTraining {
@@ -47,8 +28,8 @@ struct TeacherTraining {
 };
 
 struct QuantizeStep {
-  std::string type = "q4_0";
-  std::string method = "rtn";
+  QuantizedForm form;
+  std::string method;  // empty: gptq below eight bits where the task can calibrate
   bool of_teacher = false;
 };
 
@@ -68,14 +49,15 @@ struct Recipe {
   std::int64_t label_limit = 0;  // training inputs to label; 0: all
   double dev_fraction = 0.1;
 
-  ModelStart student;
+  std::optional<ModelStart> student;  // without one nothing is labelled or trained
   distill::TrainOptions distill;
   bool control = false;  // also train the same student without soft labels
 
   std::vector<QuantizeStep> quantize;
   std::vector<std::filesystem::path> other_tasks, texts;
-  std::int64_t compare_limit = 0;  // test items; 0: all
-  double compare_speed_s = 2;      // spent on each of a model's two rates; 0: no speeds
+  std::vector<std::string> compare_bits;  // further forms of teacher and student (bits_curve.h)
+  std::int64_t compare_limit = 0;         // test items; 0: all
+  double compare_speed_s = 2;             // spent on each of a model's two rates; 0: no speeds
 
   Json resolved;  // every value used, for the record and for stage keys
 };
@@ -88,8 +70,7 @@ Recipe read_recipe(const std::filesystem::path& path);
 // The model whose tokens the student reads, where the recipe names one; empty otherwise.
 std::filesystem::path vocabulary_of(const Recipe& recipe);
 
-// {"hidden": 64, "layers": 3, "heads": 4, ...} -> a Llama shape. Missing kv_heads = heads, head_dim
-// = hidden / heads, ffn = 8/3 hidden rounded up to 32. Throws Error{usage}.
-Architecture read_shape(const Json& json, const std::string& where);
+// Every value that `recipe` uses: what `resolved` holds.
+Json to_json(const Recipe& recipe);
 
 }  // namespace limbeck::pipeline

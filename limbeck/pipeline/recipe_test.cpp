@@ -37,13 +37,30 @@ TEST_F(RecipeTest, PathsAreRelativeToTheRecipe) {
   EXPECT_EQ(recipe.task, file.parent_path() / "tasks/a");
   EXPECT_EQ(recipe.teacher, (file.parent_path() / "big").string());
   EXPECT_EQ(recipe.name, "a");
-  EXPECT_EQ(recipe.student.shape->head_dim, 16);
+  EXPECT_EQ(recipe.student->shape->head_dim, 16);
   EXPECT_EQ(recipe.label.signal, Signal::top_k);
 }
 
 TEST_F(RecipeTest, ResolvedIsTheSameForTheSameRecipe) {
   EXPECT_EQ(read(kGood).resolved, read(kGood).resolved);
   EXPECT_NE(read(kGood).resolved, read(std::string(kGood) + "seed: 2\n").resolved);
+}
+
+TEST_F(RecipeTest, AStudentTrainedForATypeIsStoredInIt) {
+  const auto steps = [&](const char* quantize) {
+    return read(std::string(kGood) + "distill: {quantize: Q3_K}\n" + quantize).quantize;
+  };
+  ASSERT_EQ(steps("").size(), 1u);  // a step of its own
+  EXPECT_EQ(steps("")[0].form.type, "q3_k_m");
+  EXPECT_EQ(steps("")[0].method, "rtn");
+  EXPECT_FALSE(steps("")[0].of_teacher);
+  const auto two = steps("quantize: [{type: q4_0}, {type: q3_k_m}]\n");
+  ASSERT_EQ(two.size(), 2u);
+  EXPECT_EQ(two[0].method, "");
+  EXPECT_EQ(two[1].method, "rtn");
+  EXPECT_EQ(steps("quantize: [{type: q3_k_m, method: gptq}]\n").size(), 2u);  // both
+  EXPECT_NE(error_of(std::string(kGood) + "distill: {quantize: q3_km}\n").find("q3_k_m"),
+            std::string::npos);
 }
 
 TEST_F(RecipeTest, EndpointsAreNotPaths) {
@@ -78,10 +95,10 @@ TEST_F(RecipeTest, StudentsAreCutOutOfTheirTeacher) {
   const Recipe recipe = read(
       "task: t\nteacher: {model: big}\nstudent: {from: teacher, layers: 2, ffn: 96, "
       "vocabulary: task}\nseeds: [4, 5]\n");
-  ASSERT_TRUE(recipe.student.cut);
-  EXPECT_EQ(recipe.student.cut->shape.layers, 2);
-  EXPECT_EQ(recipe.student.cut->shape.hidden, 0);
-  EXPECT_TRUE(recipe.student.task_vocabulary);
+  ASSERT_TRUE(recipe.student->cut);
+  EXPECT_EQ(recipe.student->cut->shape.layers, 2);
+  EXPECT_EQ(recipe.student->cut->shape.hidden, 0);
+  EXPECT_TRUE(recipe.student->task_vocabulary);
   EXPECT_EQ(recipe.seeds, (std::vector<std::uint64_t>{4, 5}));
   const auto refused = [&](const char* student, const char* word) {
     EXPECT_NE(error_of(std::string("task: t\nteacher: {model: big}\nstudent: ") + student + "\n")
@@ -92,11 +109,35 @@ TEST_F(RecipeTest, StudentsAreCutOutOfTheirTeacher) {
   refused("{from: big, layers: 2}", "teacher");
   refused("{model: s, layers: 2}", "from: teacher");
   refused("{from: teacher, model: s}", "either");
-  refused("{shape: {hidden: 64, layers: 2, heads: 4}, vocabulary: task}", "fresh shape");
   refused("{model: s}\nseeds: [1, 1]", "twice");
   EXPECT_NE(error_of("task: t\nteacher: {endpoint: 'http://h/v1'}\nstudent: {from: teacher}\n")
                 .find("cut out of an endpoint"),
             std::string::npos);
+}
+
+TEST_F(RecipeTest, WithoutAStudentTheTeacherIsQuantized) {
+  const Recipe recipe = read(
+      "task: t\nteacher: {model: big}\nquantize: [{type: Q4_K_M}, {bpw: 3.5}, {size: 300MB, "
+      "method: "
+      "gptq}]\ncompare: {bits: [8, '4', 3.5, q2_k]}\n");
+  EXPECT_FALSE(recipe.student);
+  ASSERT_EQ(recipe.quantize.size(), 3u);
+  for (const QuantizeStep& step : recipe.quantize) EXPECT_TRUE(step.of_teacher);
+  EXPECT_EQ(recipe.quantize[0].form.label(), "q4_k_m");
+  EXPECT_EQ(recipe.quantize[1].form.label(), "3.5bpw");
+  EXPECT_EQ(recipe.quantize[2].form.label(), "300MB");
+  EXPECT_EQ(recipe.compare_bits, (std::vector<std::string>{"8", "4", "3.5", "q2_k"}));
+  const auto refused = [&](const char* rest, const char* word) {
+    EXPECT_NE(error_of(std::string("task: t\nteacher: {model: big}\n") + rest + "\n").find(word),
+              std::string::npos)
+        << rest;
+  };
+  refused("name: a", "student: is missing");
+  refused("quantize: [{type: q4_0, of: student}]", "the recipe has none");
+  refused("quantize: [{type: q4_0, bpw: 3}]", "one of 'type', 'bpw' and 'size'");
+  refused("quantize: [{type: q4_9}]", "q4_9");
+  refused("quantize: [{type: q4_0}]\nlabel: {k: 3}", "without a 'student'");
+  refused("compare: {bits: [0.2]}", "0.2");
 }
 
 TEST_F(RecipeTest, MistakesAreNamedWithARemedy) {

@@ -4,13 +4,12 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/progress.h"
-#include "limbeck/pipeline/bits_curve.h"
 #include "limbeck/pipeline/compare.h"
 #include "limbeck/pipeline/control.h"
 #include "limbeck/pipeline/distill_task.h"
 #include "limbeck/pipeline/model_card.h"
+#include "limbeck/pipeline/quantized_form.h"
 #include "limbeck/pipeline/run_folder.h"
-#include "limbeck/quantize/quantize.h"
 
 namespace limbeck::pipeline {
 namespace {
@@ -48,12 +47,7 @@ class Run {
     folder_.set_state("running");
     task_hash_ = task_hash(task_);
     make_teacher();
-    gate_teacher();
-    label();
-    for (const std::uint64_t seed : recipe_.seeds) {
-      distill(student("student", seed), true, seed);
-      if (recipe_.control) distill(student("student-control", seed), false, seed);
-    }
+    if (recipe_.student) make_students();
     for (const QuantizeStep& step : recipe_.quantize) quantize(step);
     Json results = measure();
     folder_.set_state("done");
@@ -63,12 +57,24 @@ class Run {
   RunFolder& folder() { return folder_; }
 
  private:
+  void make_students() {
+    gate_teacher();
+    label();
+    for (const std::uint64_t seed : recipe_.seeds) {
+      distill(student("student", seed), true, seed);
+      if (recipe_.control) distill(student("student-control", seed), false, seed);
+    }
+  }
+
   std::filesystem::path model(const std::string& name) const {
     return folder_.path() / "models" / name;
   }
   std::filesystem::path work(const std::string& name) const {
     return folder_.path() / "checkpoints" / name;
   }
+
+  // A model that teaches nobody is called no teacher.
+  std::string original() const { return recipe_.student ? "teacher" : "original"; }
 
   std::filesystem::path store() const { return folder_.path() / "teacher" / "answers.sqlite"; }
   TeacherChoice choice() const { return teacher_choice(recipe_, teacher_); }
@@ -123,7 +129,7 @@ class Run {
     const std::string key = key_of({"distill", label_key_, recipe_.resolved.at("student"),
                                     recipe_.resolved.at("distill"), soft, seed});
     folder_.stage(name, key, [&] {
-      StudentTraining training{recipe_.student, recipe_.distill, soft, teacher_hash_,
+      StudentTraining training{*recipe_.student, recipe_.distill, soft, teacher_hash_,
                                choice().vocabulary};
       training.options.seed = seed;
       return train_student(training, teacher_, task_, labelled(), work(name), model(name), pool_);
@@ -134,31 +140,27 @@ class Run {
   void quantize(const QuantizeStep& step) {
     const std::string source = step.of_teacher ? teacher_ : model("student").string();
     const std::string name =
-        fmt::format("{}-{}", step.of_teacher ? "teacher" : "student", step.type);
+        fmt::format("{}-{}", step.of_teacher ? original() : "student", step.form.label());
     const auto output = model(name + ".gguf");
-    const std::string key = key_of({"quantize", content_hash(source), step.type, step.method,
-                                    step.method == "rtn" ? "" : task_hash_});
+    const std::string key = key_of({"quantize", content_hash(source), step.form.label(),
+                                    step.method, step.method == "rtn" ? "" : task_hash_});
     folder_.stage("quantize " + name, key, [&] {
       const Checkpoint checkpoint = Checkpoint::open(source);
-      QuantizeOptions options;
-      options.type = step.type;
-      options.method = quantize_method(step.method);
-      options.manifest = checkpoint.manifest();
       // What the quantized model will be asked; never the texts that it is measured on.
-      if (options.method != QuantizeMethod::rtn) {
-        const PromptStyle style = prompt_style_of(checkpoint.manifest());
-        options.calibration_texts = {calibration_text(task_, style)};
-      }
-      const QuantizeResult result = quantize_model(checkpoint, output, options, pool_);
+      const std::string text = calibration_text(task_, prompt_style_of(checkpoint.manifest()));
+      const QuantizeResult result =
+          quantize_form(checkpoint, step.form, step.method, text, output, pool_);
+      for (const std::string& note : result.notes) say(fmt::format("{}: {}", name, note));
       say(fmt::format("quantize: {} {:.2f} bits per weight, {} bytes", name, result.bits_per_weight,
                       result.bytes));
       return Json{{"bytes", result.bytes},
+                  {"method", result.method},
                   {"bits_per_weight", result.bits_per_weight},
                   {"seconds", result.seconds}};
     });
     quantized_.push_back({name, output.string(),
                           step.of_teacher ? "quantized" : "distilled+quantized",
-                          step.of_teacher ? "teacher" : "student"});
+                          step.of_teacher ? original() : "student"});
     stop_if_interrupted(kResume);
   }
 
@@ -190,11 +192,12 @@ class Run {
 
   Json measure() {
     CompareOptions compare_options;
-    compare_options.models.push_back({"teacher", teacher_, "original", ""});
+    compare_options.models.push_back({original(), teacher_, "original", ""});
     for (const ComparedModel& model : quantized_) {
       if (model.role == "quantized") compare_options.models.push_back(model);
     }
-    compare_options.models.push_back({"student", model("student").string(), "distilled", ""});
+    if (recipe_.student)
+      compare_options.models.push_back({"student", model("student").string(), "distilled", ""});
     if (recipe_.control)
       compare_options.models.push_back(
           {"student-control", model("student-control").string(), "trained on texts", ""});
@@ -205,6 +208,7 @@ class Run {
     compare_options.tasks.insert(compare_options.tasks.end(), recipe_.other_tasks.begin(),
                                  recipe_.other_tasks.end());
     compare_options.texts = recipe_.texts;
+    compare_options.bits = recipe_.compare_bits;
     compare_options.limit = recipe_.compare_limit;
     compare_options.speed = recipe_.compare_speed_s > 0;
     compare_options.speed_s = recipe_.compare_speed_s;
@@ -217,7 +221,7 @@ class Run {
     Json results = folder_.stage(
         "compare", key_of({"compare", hashes, task_hash_, recipe_.resolved.at("compare")}),
         [&] { return compare(compare_options, pool_); });
-    if (recipe_.control || recipe_.seeds.size() > 1) {
+    if (recipe_.student && (recipe_.control || recipe_.seeds.size() > 1)) {
       results["soft_labels"] = judge();
       if (const auto found = results["soft_labels"].find("sentence");
           found != results["soft_labels"].end())
@@ -243,6 +247,7 @@ class Run {
 
 Json dry_run(const Recipe& recipe, ThreadPool& pool) {
   const Task task = read_task(recipe.task);
+  if (!recipe.student) return {{"recipe", recipe.resolved}};  // nothing will be asked
   return {{"recipe", recipe.resolved},
           {"estimate", estimate_task(teacher_choice(recipe, recipe.teacher), task,
                                      label_task_of(recipe, {}), pool)}};

@@ -200,7 +200,10 @@ class RecipeReader {
       if (step.method.empty()) step.method = "rtn";
       there = there || step.method == "rtn";
     }
-    if (!there) recipe.quantize.push_back({{type}, "rtn", false});
+    if (there) return;
+    QuantizeStep& step = recipe.quantize.emplace_back();
+    step.form.type = type;
+    step.method = "rtn";
   }
 
   static QuantizedForm read_form(Fields& fields) {

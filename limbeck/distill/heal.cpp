@@ -70,9 +70,11 @@ class Healing {
     gradient_.assign(n_factors_, 0);
     first_.assign(n_factors_, 0);
     second_.assign(n_factors_, 0);
-    TrainOptions alone;
-    alone.micro_tokens = options.micro_tokens;
-    teacher_.prepare(rows_, alone, kTeacherBytes);
+    if (passes() > 2) {
+      TrainOptions alone;
+      alone.micro_tokens = options.micro_tokens;
+      teacher_.prepare(rows_, alone, kTeacherBytes);
+    }
   }
 
   HealedModel run() {
@@ -116,6 +118,15 @@ class Healing {
     std::vector<float> stored;  // of a vector
     float shift = 0;            // added to a norm's weights where the model adds it
   };
+
+  // Over the text: what is read once or twice need not be kept.
+  double passes() const {
+    double tokens = 1;
+    for (std::size_t i = 0; i < n_train_; ++i) {
+      tokens += static_cast<double>(rows_[i].tokens.size());
+    }
+    return static_cast<double>(options_.steps * options_.batch_tokens) / tokens;
+  }
 
   void add(const ParameterSlot& slot, const Checkpoint& rounded) {
     Trained tensor{slot.name, slot.offset, slot.count, n_factors_, 0, {}, {}, 0};

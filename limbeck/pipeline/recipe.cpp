@@ -47,7 +47,7 @@ class RecipeReader {
       fields.refuse_unknown();
     }
     if (const Json* steps = top.find("quantize")) read_quantize(*steps, recipe);
-    add_trained_type(recipe);
+    use_trained_type(recipe);
     check_signal(recipe);
     if (const Json* compare = top.find("compare")) read_compare(*compare, recipe);
     recipe.distill.seed = recipe.label.seed = recipe.seed;
@@ -190,6 +190,22 @@ class RecipeReader {
     }
   }
 
+  // A student whose training ends on a type's grid is stored in that type, rounded plainly.
+  static void use_trained_type(Recipe& recipe) {
+    const std::string& type = recipe.distill.quantize.type;
+    if (type.empty()) return;
+    bool there = false;
+    for (QuantizeStep& step : recipe.quantize) {
+      if (step.of_teacher || step.form.type != type) continue;
+      if (step.method.empty()) step.method = "rtn";
+      there = there || step.method == "rtn";
+    }
+    if (there) return;
+    QuantizeStep& step = recipe.quantize.emplace_back();
+    step.form.type = type;
+    step.method = "rtn";
+  }
+
   static QuantizedForm read_form(Fields& fields) {
     QuantizedForm form;
     form.type = fields.text("type");
@@ -200,19 +216,6 @@ class RecipeReader {
       fail(ErrorKind::usage, "{}: needs one of 'type', 'bpw' and 'size'", fields.where());
     if (!form.type.empty()) form.type = std::string(find_mix(form.type).name);
     return form;
-  }
-
-  // A student whose training ends on a type's grid is stored in that type.
-  static void add_trained_type(Recipe& recipe) {
-    if (recipe.distill.quantize.type.empty()) return;
-    const std::string_view type = find_mix(recipe.distill.quantize.type).name;
-    const bool there = std::ranges::any_of(recipe.quantize, [&](const QuantizeStep& step) {
-      return !step.of_teacher && step.form.type == type;
-    });
-    if (there) return;
-    QuantizeStep step;
-    step.form.type = type;
-    recipe.quantize.push_back(step);
   }
 
   void read_compare(const Json& json, Recipe& recipe) {

@@ -46,6 +46,23 @@ TEST_F(RecipeTest, ResolvedIsTheSameForTheSameRecipe) {
   EXPECT_NE(read(kGood).resolved, read(std::string(kGood) + "seed: 2\n").resolved);
 }
 
+TEST_F(RecipeTest, AStudentTrainedForATypeIsStoredInIt) {
+  const auto steps = [&](const char* quantize) {
+    return read(std::string(kGood) + "distill: {quantize: Q3_K}\n" + quantize).quantize;
+  };
+  ASSERT_EQ(steps("").size(), 1u);  // a step of its own
+  EXPECT_EQ(steps("")[0].form.type, "q3_k_m");
+  EXPECT_EQ(steps("")[0].method, "rtn");
+  EXPECT_FALSE(steps("")[0].of_teacher);
+  const auto two = steps("quantize: [{type: q4_0}, {type: q3_k_m}]\n");
+  ASSERT_EQ(two.size(), 2u);
+  EXPECT_EQ(two[0].method, "");
+  EXPECT_EQ(two[1].method, "rtn");
+  EXPECT_EQ(steps("quantize: [{type: q3_k_m, method: gptq}]\n").size(), 2u);  // both
+  EXPECT_NE(error_of(std::string(kGood) + "distill: {quantize: q3_km}\n").find("q3_k_m"),
+            std::string::npos);
+}
+
 TEST_F(RecipeTest, EndpointsAreNotPaths) {
   EXPECT_EQ(read("task: t\nteacher: {model: 'http://127.0.0.1:8080/v1#m'}\nstudent: {model: s}\n")
                 .teacher,

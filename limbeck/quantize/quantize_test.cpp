@@ -292,7 +292,7 @@ TEST_F(Calibrated, GivesTheSameFileForEveryNumberOfThreads) {
 TEST_F(Calibrated, IsHealedOnlyWhereThatHelps) {
   options_.method = QuantizeMethod::imatrix;
   options_.type = "q4_k_s";
-  options_.calibration.max_tokens = 2048;
+  options_.calibration.max_tokens = 8192;
   run(options_);
   const fs::path kept = folder_ / "unhealed.gguf";
   fs::rename(output_, kept);
@@ -309,7 +309,7 @@ TEST_F(Calibrated, IsHealedOnlyWhereThatHelps) {
     worse.tensors["blk.0.ffn_up.weight"].resize(weight.bytes.size());  // all zero
     return worse;
   };
-  options_.healing_tokens = 4096;
+  options_.healing_tokens = 12288;
   const QuantizeResult result = run(options_);
   EXPECT_FALSE(result.healing.at("kept").get<bool>());
   EXPECT_EQ(result.healing.at("steps"), 3);
@@ -320,7 +320,7 @@ TEST_F(Calibrated, IsHealedOnlyWhereThatHelps) {
     EXPECT_TRUE(std::ranges::equal(unhealed.at(spec.name).bytes, written.at(spec.name).bytes))
         << spec.name;
   }
-  EXPECT_GT(seen.size(), 2048u / 64);  // more than was calibrated with, and none that judges
+  EXPECT_GT(seen.size(), 8192u / 512);  // more than was calibrated with, and none that judges
   EXPECT_FALSE(held_out.empty());
   for (const auto& sequence : held_out) EXPECT_EQ(std::ranges::count(seen, sequence), 0);
 

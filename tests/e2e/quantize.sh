@@ -67,8 +67,13 @@ quantize "$first" 2 q4.gguf --type q4_0
   { echo "the packed folder answers otherwise"; exit 1; }
 
 # Healing: the same file again, nothing left by a kill, and not of what was 4 bits before.
+i=1
+while [ "$i" -le 300 ]; do
+  echo "Order $i of the shop at number $((i * 7 % 31)) came late and was sent back."
+  i=$((i + 1))
+done > text.txt
 heal() { # heal MODEL OUTPUT STEPS
-  "$limbeck" quantize "$1" -o "$2" --type q4_0 --calibration task --calibration-tokens 768 --heal "$3" --threads 1
+  "$limbeck" quantize "$1" -o "$2" --type q4_0 --calibration text.txt --calibration-tokens 2048 --heal "$3" --threads 1
 }
 if ! heal packed none.gguf 2 2> refused.txt; then
   grep -q "4-bit weights" refused.txt || grep -q "needs the trainer" refused.txt || { cat refused.txt; exit 1; }

@@ -30,31 +30,36 @@ def open_model(folder):
     return LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
 
+def answers_logits(model, rows):
+    """The logits that predict each answer token of (ids, prompt length), rows after another."""
+    width = max(len(ids) for ids, _ in rows)
+    padded = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in rows])  # behind: no one looks there
+    logits = model(padded).logits
+    return torch.cat([logits[i, prompt - 1:len(ids) - 1] for i, (ids, prompt) in enumerate(rows)])
+
+
 def train(folder, rows, loss_of):
-    """rows: (ids, prompt length). The loss of each step before its update, as limbeck's metrics.jsonl has it."""
+    """The loss of each step before its update, as limbeck's metrics.jsonl has it, and the gradient's norm."""
+    torch.set_num_threads(1)
     model = open_model(folder)
     groups = [{"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": DECAY},
               {"params": [p for p in model.parameters() if p.dim() == 1], "weight_decay": 0}]
     optimizer = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.95), eps=1e-8)
-    targets = sum(len(ids) - prompt for ids, prompt in rows)
+    labels = torch.cat([torch.tensor(ids[prompt:]) for ids, prompt in rows])
     losses, norms = [], []
     for step in range(STEPS):
         optimizer.zero_grad()
-        total = 0.0
-        for ids, prompt in rows:
-            logits = model(torch.tensor([ids])).logits[0, prompt - 1:-1]
-            loss = loss_of(logits, torch.tensor(ids[prompt:]), ids, prompt) / targets
-            loss.backward()
-            total += loss.item()
+        loss = loss_of(answers_logits(model, rows), labels) / len(labels)
+        loss.backward()
         norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP).item())
         for group in optimizer.param_groups:
             group["lr"] = rate(step)
         optimizer.step()
-        losses.append(total)
+        losses.append(loss.item())
     return losses, norms
 
 
-def cross_entropy(logits, labels, ids, prompt):
+def cross_entropy(logits, labels):
     return F.cross_entropy(logits, labels, reduction="sum")
 
 
@@ -88,13 +93,14 @@ def test_fine_tuning(limbeck, llama_folder, tmp_path):
 def test_distillation(limbeck, llama_folder, tmp_path, loss):
     """All 288 tokens' probabilities, half cross-entropy, half the divergence; dev rows are left out by hash."""
     config = json.loads((llama_folder / "tokenizer_config.json").read_text())
-    config["chat_template"] = "{% for m in messages %}{{ m.content }}{% endfor %}\n"
+    config["chat_template"] = "{% for m in messages %}{{ m.content }}{% endfor %}:"
     (llama_folder / "tokenizer_config.json").write_text(json.dumps(config))
     teacher = tmp_path / "teacher"
     teacher.mkdir()
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (teacher / name).write_text((llama_folder / name).read_text())
     (teacher / "config.json").write_text(json.dumps(llama_config()))
+    (teacher / "limbeck.json").write_text(json.dumps({"prompt": "bare"}))  # the student's prompt
     save_file({name: 3 * tensor if "lm_head" in name else tensor for name, tensor in llama_tensors(2).items()},
               teacher / "model.safetensors", {"format": "pt"})
     task = tmp_path / "task"
@@ -121,12 +127,13 @@ def test_distillation(limbeck, llama_folder, tmp_path, loss):
     for text in inputs:
         if hashes[text] >= first_dev:
             continue
-        head = tokenizer(text + "\n")["input_ids"]
+        head = tokenizer(text + ":")["input_ids"]
         rows.append((head + tokenizer(answers[text])["input_ids"] + [tokenizer.eos_token_id], len(head)))
 
-    def loss_of(logits, labels, ids, prompt):
-        with torch.no_grad():
-            p = teacher_model(torch.tensor([ids])).logits[0, prompt - 1:-1].log_softmax(-1)
+    with torch.no_grad():
+        p = answers_logits(teacher_model, rows).log_softmax(-1)
+
+    def loss_of(logits, labels):
         q = logits.log_softmax(-1)
         m = torch.log(0.5 * p.exp() + 0.5 * q.exp())
 
@@ -134,6 +141,6 @@ def test_distillation(limbeck, llama_folder, tmp_path, loss):
             return (a.exp() * (a - b)).sum()
 
         soft = {"forward_kl": kl(p, q), "reverse_kl": kl(q, p), "jsd": 0.5 * kl(p, m) + 0.5 * kl(q, m)}[loss]
-        return 0.5 * F.cross_entropy(logits, labels, reduction="sum") + 0.5 * soft
+        return 0.5 * cross_entropy(logits, labels) + 0.5 * soft
 
     compare(tmp_path / "out.work" / "checkpoints" / "metrics.jsonl", *train(llama_folder, rows, loss_of))

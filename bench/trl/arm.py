@@ -104,7 +104,7 @@ def train(args):
     trainer.model.save_pretrained(args.output)
     tokenizer.save_pretrained(args.output)
     print(json.dumps({"seconds": seconds, "cpu_seconds": cpu,
-                      "tokens": args.epochs * sum(len(row["input_ids"]) for row in rows),
+                      "tokens": int(args.epochs * sum(len(row["input_ids"]) for row in rows)),
                       "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
 
 
@@ -123,7 +123,7 @@ def main():
             continue
         command.add_argument("--arm", choices=("gkd", "sft"), required=True)
         command.add_argument("--seed", type=int, required=True)
-        command.add_argument("--epochs", type=int, required=True)
+        command.add_argument("--epochs", type=float, required=True)
         command.add_argument("--batch", type=int, required=True)
         command.add_argument("--learning-rate", type=float, required=True)
         command.add_argument("--threads", type=int, required=True)

@@ -168,6 +168,49 @@ TEST(Losses, AreZeroWhereTheModelsAgree) {
   }
 }
 
+LossSums one_row(Loss loss, std::vector<float>& z, const RowTarget<float>& target) {
+  LossSums sums;
+  RowScratch<float> scratch(std::ssize(z));
+  loss_row({.kind = loss, .soft_weight = 1}, z, target, 1, true, scratch, sums);
+  return sums;
+}
+
+constexpr Loss kTopKLosses[] = {Loss::forward_kl, Loss::reverse_kl, Loss::jsd, Loss::skew_kl,
+                                Loss::skew_reverse_kl};
+
+TEST(Losses, TopKOfTheWholeVocabularyIsTheDenseLoss) {
+  torch::manual_seed(5);
+  const auto teacher = at::randn({kVocab}) * 3, student = at::randn({kVocab}) * 3;
+  const auto log_p = at::log_softmax(teacher, -1);
+  SoftTarget soft{SoftTarget::Kind::top_k, {}, {}};
+  for (std::int64_t i = 0; i < kVocab; ++i) {
+    soft.ids.push_back(static_cast<TokenId>(i));
+    soft.values.push_back(log_p[i].item<float>());
+  }
+  for (const Loss loss : kTopKLosses) {
+    const auto* z = elements<float>(student);
+    std::vector<float> dense(z, z + kVocab), sparse = dense;
+    const auto a = one_row(loss, dense, {.label = 3, .teacher = elements<float>(teacher)});
+    const auto b = one_row(loss, sparse, {.label = 3, .soft = &soft});
+    EXPECT_NEAR(a.soft, b.soft, 1e-5 * a.soft) << static_cast<int>(loss);
+    for (std::size_t i = 0; i < dense.size(); ++i) EXPECT_NEAR(dense[i], sparse[i], 1e-5);
+  }
+}
+
+// Shares that are 0 in float, in the list and behind it.
+TEST(Losses, AreFiniteWhereTheStudentIsCertain) {
+  const SoftTarget soft{SoftTarget::Kind::top_k, {1, 2}, {std::log(0.5f), std::log(0.25f)}};
+  for (const Loss loss : kTopKLosses) {
+    std::vector<float> z(static_cast<std::size_t>(kVocab), 0.0f);
+    z[1] = 200;
+    const auto sums = one_row(loss, z, {.label = 1, .soft = &soft});
+    EXPECT_TRUE(std::isfinite(sums.soft)) << static_cast<int>(loss);
+    EXPECT_GT(sums.soft, 0);
+    for (const float g : z) EXPECT_TRUE(std::isfinite(g)) << static_cast<int>(loss);
+    EXPECT_GT(z[1], -1e-6);  // more of it is wrong
+  }
+}
+
 TEST(Losses, RefuseSoftLabelsTheyCannotUse) {
   const SoftTarget counts{SoftTarget::Kind::counts, {1}, {3}};
   const SoftTarget top{SoftTarget::Kind::top_k, {1}, {-0.1f}};

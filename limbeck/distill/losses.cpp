@@ -102,9 +102,11 @@ struct Term {
   double value, e;
 };
 
-// The same for one outcome of a short list, in double.
+// A probability that is 0 in float counts as this: p / q is then still a float.
+constexpr double kLeastShare = 1e-37;
+
+// The same for one outcome of a short list, in double. q >= kLeastShare.
 Term sparse_term(const LossSpec& spec, double p, double q) {
-  q = std::max(q, 1e-300);
   const double floored = std::max(p, 1e-8);
   const auto p_log = [&](double m) { return p > 0 ? p * std::log(p / m) : 0.0; };
   switch (spec.kind) {
@@ -139,7 +141,7 @@ double top_k_loss(const LossSpec& spec, const SoftTarget& soft, F* q, F* g, doub
   double rest_p = 1, value = 0, mean = 0;
   for (std::size_t i = 0; i < k; ++i) {
     auto& at = q[soft.ids[i]];
-    listed[i] = static_cast<double>(at);
+    listed[i] = std::max(static_cast<double>(at), kLeastShare);
     at = 0;  // the rest is then summed without cancellation
   }
   double rest_q = 0;
@@ -152,7 +154,10 @@ double top_k_loss(const LossSpec& spec, const SoftTarget& soft, F* q, F* g, doub
     terms[i] = term.e;
     mean += listed[i] * term.e;
   }
-  const Term rest = sparse_term(spec, std::max(rest_p, 0.0), rest_q);
+  rest_q = std::max(rest_q, kLeastShare);
+  // Where the list names every token, what is left of p is rounding.
+  const bool whole = static_cast<std::int64_t>(k) == n;
+  const Term rest = whole ? Term{0, 0} : sparse_term(spec, std::max(rest_p, 0.0), rest_q);
   value += rest.value;
   mean += rest_q * rest.e;
   const F factor = static_cast<F>(weight * (rest.e - mean));

@@ -48,35 +48,68 @@ struct Activations {
   }
 };
 
-void panels(benchmark::State& state, const KernelTable& table, TensorType type, std::size_t n) {
-  const auto values = normals(kColumns);
-  std::vector<std::byte> rows(kPanelRows * row_bytes(type, kColumns));
-  for (std::size_t r = 0; r < kPanelRows; ++r) {
-    encode_row(type, values,
-               std::span(rows).subspan(r * rows.size() / kPanelRows, rows.size() / kPanelRows));
+struct Packed {
+  std::vector<std::uint8_t> panels;
+  PanelMatrix matrix;
+
+  explicit Packed(TensorType type) {
+    const auto values = normals(kColumns);
+    std::vector<std::byte> rows(kPanelRows * row_bytes(type, kColumns));
+    for (std::size_t r = 0; r < kPanelRows; ++r) {
+      encode_row(type, values,
+                 std::span(rows).subspan(r * rows.size() / kPanelRows, rows.size() / kPanelRows));
+    }
+    const PanelLayout& layout = *panel_layout(type);
+    const std::size_t size = panel_bytes(layout, kColumns);
+    panels.resize(kRows / kPanelRows * size);
+    for (std::size_t p = 0; p < kRows / kPanelRows; ++p) {
+      pack_panel(layout, rows, kPanelRows, kColumns, std::span(panels).subspan(p * size, size));
+    }
+    matrix = {type, kRows, kColumns, size, panels.data()};
   }
-  const PanelLayout& layout = *panel_layout(type);
-  const std::size_t size = panel_bytes(layout, kColumns);
-  std::vector<std::uint8_t> packed(kRows / kPanelRows * size);
-  for (std::size_t p = 0; p < kRows / kPanelRows; ++p) {
-    pack_panel(layout, rows, kPanelRows, kColumns, std::span(packed).subspan(p * size, size));
-  }
-  const PanelMatrix matrix{type, kRows, kColumns, size, packed.data()};
-  const Activations x(table, n);
-  std::vector<float> out(n * kRows);
-  for (auto _ : state) {
-    table.matmul_panels(matrix, 0, kRows / kPanelRows, x.view(), n, {out.data(), kRows});
-    benchmark::ClobberMemory();
-  }
+};
+
+void count(benchmark::State& state, std::size_t bytes, std::size_t n) {
   const auto rounds = static_cast<double>(state.iterations());
   const auto rate = benchmark::Counter::kIsRate;
-  state.counters["weights_B/s"] = {rounds * static_cast<double>(packed.size()), rate};
+  state.counters["weights_B/s"] = {rounds * static_cast<double>(bytes), rate};
   state.counters["mul-adds/s"] = {rounds * static_cast<double>(kRows * kColumns * n), rate};
 }
 
-void peak(benchmark::State& state, const KernelTable& table) {
+void panels(benchmark::State& state, const KernelTable& table, TensorType type, std::size_t n) {
+  const Packed packed(type);
+  const Activations x(table, n);
+  std::vector<float> out(n * kRows);
+  for (auto _ : state) {
+    table.matmul_panels(packed.matrix, 0, kRows / kPanelRows, x.view(), n, {out.data(), kRows});
+    benchmark::ClobberMemory();
+  }
+  count(state, packed.panels.size(), n);
+}
+
+void bf16(benchmark::State& state, const KernelTable& table, std::size_t n) {
+  const Packed packed(TensorType::bf16);
+  const std::size_t n_tiles = (n + kTileRows - 1) / kTileRows;
+  const auto x = normals(kColumns);
+  std::vector<float> rows(n * kColumns), out(n * kRows);
+  std::vector<RoundedTile> tiles(kColumns / 256 * n_tiles);
+  for (std::size_t i = 0; i < n; ++i) {
+    float* row = rows.data() + i * kColumns;
+    table.round_row(x.data(), kColumns, row);
+    table.pack_rounded(row, kColumns, tiles.data() + i / kTileRows, n_tiles, i % kTileRows);
+  }
+  for (auto _ : state) {
+    table.matmul_bf16(packed.matrix, 0, kRows / kPanelRows, {rows.data(), kColumns, tiles.data()},
+                      n, {out.data(), kRows});
+    benchmark::ClobberMemory();
+  }
+  count(state, packed.panels.size(), n);
+}
+
+using Products = std::uint64_t (*)(std::uint64_t) noexcept;
+void peak(benchmark::State& state, Products products) {
   std::uint64_t done = 0;
-  for (auto _ : state) done += table.int8_products(100'000);
+  for (auto _ : state) done += products(100'000);
   state.counters["mul-adds/s"] = {static_cast<double>(done), benchmark::Counter::kIsRate};
 }
 
@@ -93,16 +126,22 @@ void plain(benchmark::State& state, const KernelTable& table, TensorType type, s
     table.matmul_plain(view, kRows, x.data(), kColumns, n, {out.data(), kRows});
     benchmark::ClobberMemory();
   }
-  const double products = static_cast<double>(state.iterations() * kRows * kColumns * n);
-  state.counters["mul-adds/s"] = {products, benchmark::Counter::kIsRate};
+  count(state, rows.size(), n);
 }
 
 void register_all() {
   for (const KernelTable* table : supported_kernels()) {
     const std::string isa(table->name);
     const bool slow = table == &kScalarKernels;
-    benchmark::RegisterBenchmark((isa + "/int8_peak").c_str(),
-                                 [=](benchmark::State& state) { peak(state, *table); });
+    const std::pair<const char*, Products> peaks[] = {{"/int8_peak", table->int8_products},
+                                                      {"/f32_peak", table->float_products},
+                                                      {"/bf16_peak", table->bf16_products}};
+    for (const auto& [name, products] : peaks)
+      benchmark::RegisterBenchmark(
+          (isa + name).c_str(), [=, run = products](benchmark::State& state) { peak(state, run); });
+    for (const std::size_t n : {std::size_t{1}, slow ? 12 : kPrompt})
+      benchmark::RegisterBenchmark((isa + "/bf16/" + std::to_string(n)).c_str(),
+                                   [=](benchmark::State& state) { bf16(state, *table, n); });
     for (const TensorType type : kTypes) {
       for (const std::size_t n : {std::size_t{1}, slow ? 12 : kPrompt}) {
         const std::string name = isa + "/" + std::string(info(type).name) + "/" + std::to_string(n);
@@ -110,7 +149,7 @@ void register_all() {
             name.c_str(), [=](benchmark::State& state) { panels(state, *table, type, n); });
       }
     }
-    for (const TensorType type : {TensorType::f32, TensorType::f16, TensorType::bf16}) {
+    for (const TensorType type : {TensorType::f32, TensorType::f16}) {
       for (const std::size_t n : {std::size_t{1}, slow ? 12 : kPrompt}) {
         const std::string name = isa + "/" + std::string(info(type).name) + "/" + std::to_string(n);
         benchmark::RegisterBenchmark(

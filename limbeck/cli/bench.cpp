@@ -45,6 +45,7 @@ Json to_json(const BenchResult& r, const Loaded& loaded) {
       {"read_bandwidth", r.read_bandwidth},
       {"int8_multiply_adds_per_s", r.int8_products},
       {"float_multiply_adds_per_s", r.float_products},
+      {"bf16_multiply_adds_per_s", r.bf16_products},
       {"bytes_per_token", r.bytes_per_token},
       {"limit_fraction", {{"prompt", prompt_fraction(r)}, {"generation", generation_fraction(r)}}},
       {"load_seconds", loaded.seconds},
@@ -71,7 +72,8 @@ void print_table(const BenchResult& r, const Loaded& loaded) {
        {"  of the bandwidth limit", fmt::format("{:.0f} %", 100 * generation_fraction(r))},
        {"read bandwidth", human_bytes(r.read_bandwidth) + "/s"},
        {"int8 multiply-adds", fmt::format("{:.0f} G/s", r.int8_products / 1e9)},
-       {"f32 multiply-adds", fmt::format("{:.0f} G/s", r.float_products / 1e9)}}));
+       {"f32 multiply-adds", fmt::format("{:.0f} G/s", r.float_products / 1e9)},
+       {"bf16 multiply-adds", fmt::format("{:.0f} G/s", r.bf16_products / 1e9)}}));
 }
 
 }  // namespace

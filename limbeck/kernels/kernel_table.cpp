@@ -10,7 +10,7 @@ namespace {
 
 constexpr const KernelTable* kAllKernels[] = {  // fastest first
 #if defined(__x86_64__)
-    &kAvx512Kernels, &kAvx2Kernels,
+    &kAvx512Bf16Kernels, &kAvx512Kernels, &kAvx2Kernels,
 #endif
     &kScalarKernels};
 

@@ -2,9 +2,10 @@
 // Adding an instruction set: write kernels_<isa>.cpp (sixteen lanes of float, and of bytes times
 // bytes), add its table to kAllKernels. Tests and benchmarks loop over supported_kernels().
 //
-// Every table gives the same bits. The loops are written once, over sixteen lanes (*.inc), and each
-// output is a fixed sequence of operations: it depends neither on the instruction set, nor on the
-// number of threads, nor on how many rows or columns are computed together.
+// Every table gives the same bits (products of bf16 below 2^-126 excepted). The loops are written
+// once, over sixteen lanes (*.inc), and each output is a fixed sequence of operations: it depends
+// neither on the instruction set, nor on the number of threads, nor on how many rows or columns are
+// computed together.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +29,15 @@ struct QuantizedRows {
   const ActivationTile* tiles = nullptr;
 };
 
-// Rows as they lie in the file (or the key-value cache): f32, f16 or bf16.
+// Rows of activations rounded to bf16, `stride` floats apart; more than kDirectRows are read from
+// `tiles` alone: [columns / 256, up][rows / kTileRows, up], filled by pack_rounded.
+struct RoundedRows {
+  const float* rows = nullptr;
+  std::size_t stride = 0;
+  const RoundedTile* tiles = nullptr;
+};
+
+// Rows as they lie in the file (or the key-value cache): f32 or f16.
 struct PlainRows {
   TensorType type = TensorType::f32;
   const std::byte* data = nullptr;
@@ -60,6 +69,16 @@ struct KernelTable {
   // matrix.rows are written.
   void (*matmul_panels)(const PanelMatrix& matrix, std::size_t panel, std::size_t n_panels,
                         const QuantizedRows& x, std::size_t n, Output out) noexcept;
+
+  // One row rounded to bf16, half to even, what is below 2^-126 to zero, in the form that the
+  // table multiplies. `to` [columns rounded up to 32].
+  void (*round_row)(const float* x, std::size_t columns, float* to) noexcept;
+  // What round_row made into its place, as pack_row.
+  void (*pack_rounded)(const float* row, std::size_t columns, RoundedTile* to,
+                       std::size_t tile_stride, std::size_t slot) noexcept;
+  // As matmul_panels, of bf16.
+  void (*matmul_bf16)(const PanelMatrix& matrix, std::size_t panel, std::size_t n_panels,
+                      const RoundedRows& x, std::size_t n, Output out) noexcept;
 
   // `n_rows` rows times `n` rows of floats, `x_stride` floats apart.
   void (*matmul_plain)(const PlainRows& rows, std::size_t n_rows, const float* x,
@@ -93,12 +112,14 @@ struct KernelTable {
   // multiply-adds they were.
   std::uint64_t (*int8_products)(std::uint64_t n) noexcept;
   std::uint64_t (*float_products)(std::uint64_t n) noexcept;
+  std::uint64_t (*bf16_products)(std::uint64_t n) noexcept;
 };
 
 extern const KernelTable kScalarKernels;
 #if defined(__x86_64__)
 extern const KernelTable kAvx2Kernels;
 extern const KernelTable kAvx512Kernels;
+extern const KernelTable kAvx512Bf16Kernels;
 #endif
 
 // The tables this CPU can run, fastest first; scalar is always the last.

@@ -21,6 +21,7 @@ using B = I;
 constexpr std::size_t kPlainRows = 2, kPlainColumns = 3, kPlainRowsAlone = 4;
 constexpr std::size_t kSumRows = 3, kSumVectors = 2;
 constexpr std::size_t kPanelTile = 1, kColumnTile = 3;
+constexpr std::size_t kRoundedPanels = 1, kRoundedColumns = 6;
 
 LIMBECK_LANES F zero() noexcept { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 LIMBECK_LANES F set(float x) noexcept { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
@@ -75,11 +76,27 @@ LIMBECK_LANES F round(F x) noexcept {
           _mm256_round_ps(x.b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
 }
 // Lanes 8 apart, then 4, 2, 1.
-LIMBECK_LANES float sum(F x) noexcept {
+LIMBECK_LANES __m128 quarter_sums(F x) noexcept {
   const __m256 eight = _mm256_add_ps(x.a, x.b);
-  __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+}
+LIMBECK_LANES float sum(F x) noexcept {
+  __m128 four = quarter_sums(x);
   four = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+// The same of four vectors at a time.
+template <std::size_t R>
+LIMBECK_LANES void store_sums(float* p, const F (&x)[R]) noexcept {
+  std::size_t r = 0;
+  LIMBECK_UNROLL for (; r + 4 <= R; r += 4) {
+    const __m128 a = quarter_sums(x[r]), b = quarter_sums(x[r + 1]);
+    const __m128 c = quarter_sums(x[r + 2]), d = quarter_sums(x[r + 3]);
+    const __m128 ab = _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
+    const __m128 cd = _mm_add_ps(_mm_movelh_ps(c, d), _mm_movehl_ps(d, c));
+    _mm_storeu_ps(p + r, _mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd)));
+  }
+  for (; r < R; ++r) p[r] = sum(x[r]);
 }
 LIMBECK_LANES float largest_of(F x) noexcept {
   const __m256 eight = _mm256_max_ps(x.a, x.b);
@@ -97,13 +114,37 @@ LIMBECK_LANES void store_f16(std::uint16_t* p, F x) noexcept {
   _mm_storeu_si128(halves, _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT));
   _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
 }
-LIMBECK_LANES __m256 bf16_lanes(__m128i halves) noexcept {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+// bf16 beside each other, the odd and the even ones: see bf16.inc.
+struct Pairs {
+  F odd, even;
+};
+LIMBECK_LANES Pairs load_bf16_pairs(const void* p) noexcept {
+  const __m256i* words = static_cast<const __m256i*>(p);
+  const __m256i a = _mm256_loadu_si256(words), b = _mm256_loadu_si256(words + 1);
+  const __m256i high = _mm256_set1_epi32(-65536);
+  return {{_mm256_castsi256_ps(_mm256_and_si256(a, high)),
+           _mm256_castsi256_ps(_mm256_and_si256(b, high))},
+          {_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)),
+           _mm256_castsi256_ps(_mm256_slli_epi32(b, 16))}};
 }
-LIMBECK_LANES F load_bf16(const void* p) noexcept {
-  const __m128i* halves = static_cast<const __m128i*>(p);
-  return {bf16_lanes(_mm_loadu_si128(halves)), bf16_lanes(_mm_loadu_si128(halves + 1))};
+LIMBECK_LANES F swap_neighbours(F x) noexcept {
+  return {_mm256_permute_ps(x.a, 0xb1), _mm256_permute_ps(x.b, 0xb1)};
 }
+// To the nearest bf16, half to even; subnormal ones become zero, NaN stays NaN.
+LIMBECK_LANES __m256 round_bf16(__m256 x) noexcept {
+  const __m256i bits = _mm256_castps_si256(x), zeros = _mm256_setzero_si256();
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i up = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  const __m256i rounded = _mm256_or_si256(_mm256_add_epi32(bits, _mm256_andnot_si256(nan, up)),
+                                          _mm256_and_si256(nan, _mm256_set1_epi32(0x400000)));
+  const __m256i exponent = _mm256_and_si256(bits, _mm256_set1_epi32(0x7f800000));
+  const __m256i small = _mm256_cmpeq_epi32(exponent, zeros);
+  const __m256i kept =
+      _mm256_blendv_epi8(_mm256_set1_epi32(-65536), _mm256_set1_epi32(-0x7fffffff - 1), small);
+  return _mm256_castsi256_ps(_mm256_and_si256(_mm256_blendv_epi8(rounded, bits, small), kept));
+}
+LIMBECK_LANES F round_bf16(F x) noexcept { return {round_bf16(x.a), round_bf16(x.b)}; }
 LIMBECK_LANES I load_u8(const void* p) noexcept {
   const __m128i bytes = _mm_loadu_si128(static_cast<const __m128i*>(p));
   return {_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))};
@@ -202,7 +243,9 @@ LIMBECK_LANES I dot_wide(I total, B codes, B x) noexcept {
 LIMBECK_LANES void keep(B& x) noexcept { asm volatile("" : "+x"(x.a), "+x"(x.b)); }
 LIMBECK_LANES void keep_float(F& x) noexcept { asm volatile("" : "+x"(x.a), "+x"(x.b)); }
 
+#include "limbeck/kernels/bf16.inc"
 #include "limbeck/kernels/panel_kernels.inc"
+#include "limbeck/kernels/peaks.inc"
 #include "limbeck/kernels/plain.inc"
 #include "limbeck/kernels/vectors.inc"
 
@@ -213,7 +256,7 @@ bool cpu_has_avx2() noexcept {
 
 }  // namespace
 
-const KernelTable kAvx2Kernels = {.name = "avx2", .cpu_has = cpu_has_avx2, LIMBECK_TABLE};
+const KernelTable kAvx2Kernels = {.name = "avx2", .cpu_has = cpu_has_avx2, LIMBECK_TABLE()};
 
 }  // namespace limbeck
 #endif

@@ -29,6 +29,7 @@ struct B {
 constexpr std::size_t kPlainRows = 1, kPlainColumns = 1, kPlainRowsAlone = 1;
 constexpr std::size_t kSumRows = 1, kSumVectors = 1;
 constexpr std::size_t kPanelTile = 1, kColumnTile = 2;
+constexpr std::size_t kRoundedPanels = 1, kRoundedColumns = 1;
 
 template <typename Out, typename Function>
 Out lanes(Function f) noexcept {
@@ -92,6 +93,10 @@ float sum(F x) noexcept {
   }
   return x.lane[0];
 }
+template <std::size_t R>
+void store_sums(float* p, const F (&x)[R]) noexcept {
+  for (std::size_t r = 0; r < R; ++r) p[r] = sum(x[r]);
+}
 float largest_of(F x) noexcept { return *std::max_element(x.lane, x.lane + 16); }
 
 F load_f16(const void* p) noexcept {
@@ -100,9 +105,32 @@ F load_f16(const void* p) noexcept {
 void store_f16(std::uint16_t* p, F x) noexcept {
   for (std::size_t i = 0; i < 16; ++i) p[i] = float_to_f16(x.lane[i]);
 }
-F load_bf16(const void* p) noexcept {
-  return lanes<F>([=](std::size_t i) {
+// bf16 beside each other, the odd and the even ones: see bf16.inc.
+struct Pairs {
+  F odd, even;
+};
+Pairs load_bf16_pairs(const void* p) noexcept {
+  const auto half = [=](std::size_t i) {
     return std::bit_cast<float>(std::uint32_t{element<std::uint16_t>(p, i)} << 16);
+  };
+  return {lanes<F>([=](std::size_t i) { return half(2 * i + 1); }),
+          lanes<F>([=](std::size_t i) { return half(2 * i); })};
+}
+F swap_neighbours(F x) noexcept {
+  return lanes<F>([&](std::size_t i) { return x.lane[i ^ 1]; });
+}
+// To the nearest bf16, half to even; subnormal ones become zero, NaN stays NaN.
+F round_bf16(F x) noexcept {
+  return lanes<F>([&](std::size_t i) {
+    std::uint32_t bits = std::bit_cast<std::uint32_t>(x.lane[i]);
+    if (x.lane[i] != x.lane[i]) {
+      bits |= 0x400000;
+    } else if ((bits & 0x7f800000) == 0) {
+      bits &= 0x80000000;
+    } else {
+      bits += 0x7fff + (bits >> 16 & 1);
+    }
+    return std::bit_cast<float>(bits & 0xffff0000);
   });
 }
 I load_u8(const void* p) noexcept {
@@ -188,13 +216,15 @@ void keep(T& x) noexcept {
 
 void keep_float(F& x) noexcept { keep(x); }
 
+#include "limbeck/kernels/bf16.inc"
 #include "limbeck/kernels/panel_kernels.inc"
+#include "limbeck/kernels/peaks.inc"
 #include "limbeck/kernels/plain.inc"
 #include "limbeck/kernels/vectors.inc"
 
 }  // namespace
 
 const KernelTable kScalarKernels = {
-    .name = "scalar", .cpu_has = []() noexcept { return true; }, LIMBECK_TABLE};
+    .name = "scalar", .cpu_has = []() noexcept { return true; }, LIMBECK_TABLE()};
 
 }  // namespace limbeck

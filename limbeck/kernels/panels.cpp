@@ -131,6 +131,7 @@ constexpr PanelType kTypes[] = {
     {{TensorType::q6_k, 8, 32, 384 + 32}, 6, 2, false, 208, kNone, read_q6_k},
     {{TensorType::iq4_nl, 0, 0, 256 + 32}, 4, 2, true, kNone, kNone, read_q4_0},
     {{TensorType::iq4_xs, 8, 32, 256 + 16}, 4, 1, false, 0, kNone, read_iq4_xs},
+    {{TensorType::bf16, 0, 0, 1024}, 16, 0, false, kNone, kNone, nullptr},
 };
 
 // Row `r`'s codes into the block's fields, a word of four codes at a time.
@@ -169,6 +170,14 @@ void place_scales(const RowBlock& from, const PanelType& type, std::size_t r, st
   }
 }
 
+void pack_bf16(Bytes rows, std::size_t n_rows, std::size_t columns, std::span<std::uint8_t> panel) {
+  for (std::size_t r = 0; r < n_rows; ++r) {
+    const Bytes row = rows + r * columns * 2;
+    for (std::size_t c = 0; c < columns; c += 2)
+      std::memcpy(panel.data() + 32 * c + 4 * r, row + 2 * c, c + 1 < columns ? 4 : 2);
+  }
+}
+
 }  // namespace
 
 const PanelLayout* panel_layout(TensorType type) noexcept {
@@ -178,7 +187,7 @@ const PanelLayout* panel_layout(TensorType type) noexcept {
 }
 
 std::size_t panel_bytes(const PanelLayout& layout, std::size_t columns) noexcept {
-  const std::size_t blocks = columns / kBlockColumns;
+  const std::size_t blocks = (columns + kBlockColumns - 1) / kBlockColumns;
   const std::size_t headers = layout.blocks_per_header ? blocks / layout.blocks_per_header : 0;
   return blocks * layout.block_bytes + headers * layout.header_bytes;
 }
@@ -188,7 +197,10 @@ void pack_panel(const PanelLayout& layout, std::span<const std::byte> rows, std:
   const PanelType& type =
       *std::ranges::find(kTypes, layout.type, [](const PanelType& t) { return t.layout.type; });
   LIMBECK_ASSERT(n_rows <= kPanelRows && panel.size() == panel_bytes(layout, columns));
-  if (n_rows < kPanelRows) std::ranges::fill(panel, std::uint8_t{0});
+  if (n_rows < kPanelRows || columns % kBlockColumns != 0)
+    std::ranges::fill(panel, std::uint8_t{0});
+  if (layout.type == TensorType::bf16)
+    return pack_bf16(reinterpret_cast<Bytes>(rows.data()), n_rows, columns, panel);
   const TensorTypeInfo& stored = info(layout.type);
   const std::size_t per_block = stored.block_weights / kBlockColumns;  // 1 or 8
   const std::size_t row_size = rows.size() / n_rows;

@@ -1,12 +1,14 @@
-// Quantized matrices re-laid for wide loops: panels of 16 rows, blocks of 32 columns, so that one
+// Matrices re-laid for wide loops: panels of 16 rows, blocks of 32 columns, so that one
 // vector holds the same columns of sixteen rows and no sum crosses lanes. Lossless: the codes and
-// scales of the file, in another order.
+// scales of the file, or its bf16, in another order.
 //
 // A panel is a row of blocks; every `blocks_per_header` blocks a header precedes. Codes are
 // unsigned. Byte 4r + c of code vector j (0..7) is row r, column 4j + c of the block.
 //   4 bits: 4 x 64 bytes, low nibbles vectors 0..3, high nibbles 4..7
 //   2 bits: 2 x 64 bytes, fields of two bits from the lowest: vectors 0..3, then 4..7
 //   1 bit:  64 bytes, bit j is vector j
+//   bf16: 16 x 64 bytes, vector j (0..15) columns 2j and 2j + 1; a last, partial block ends in
+//   zeros
 // Codes of 5, 6 and 3 bits are 4 + 1, 4 + 2 and 2 + 1 bits in this order. Scales follow the codes.
 #pragma once
 
@@ -31,7 +33,7 @@ struct PanelLayout {
 // nullptr if the type has no panel form.
 const PanelLayout* panel_layout(TensorType type) noexcept;
 
-// Bytes of one panel of `columns` weights, a multiple of the type's block.
+// Bytes of one panel of `columns` weights.
 std::size_t panel_bytes(const PanelLayout& layout, std::size_t columns) noexcept;
 
 // Re-lays `n_rows` (1..16) consecutive rows into one panel; missing rows become zero.
@@ -47,6 +49,11 @@ struct alignas(64) ActivationTile {
   std::uint8_t codes[kTileBlocks][8][kTileRows][4];
   float scales[kTileBlocks][kTileRows];
   float sums[kTileBlocks][3][kTileRows];  // of the block's codes, of its first and its second half
+};
+
+// The same of rows rounded to bf16, as the table that packed them wants them.
+struct alignas(64) RoundedTile {
+  float words[kTileBlocks * kBlockColumns][kTileRows];
 };
 
 struct PanelMatrix {

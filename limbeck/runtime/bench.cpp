@@ -82,6 +82,9 @@ double measure_int8_products(ThreadPool& pool) {
 double measure_float_products(ThreadPool& pool) {
   return measure_products(pool, kernels().float_products);
 }
+double measure_bf16_products(ThreadPool& pool) {
+  return measure_products(pool, kernels().bf16_products);
+}
 
 DecoderOptions decoder_options_of(const Architecture& a, const BenchOptions& options) {
   DecoderOptions decoder;
@@ -127,14 +130,18 @@ BenchResult bench(const Model& model, ThreadPool& pool, const BenchOptions& opti
   result.generation = rate_of(result.generation_tokens, generation);
   result.int8_products = measure_int8_products(pool);
   result.float_products = measure_float_products(pool);
+  result.bf16_products = measure_bf16_products(pool);
+  const auto products_of = [&](const Linear& linear) {
+    if (linear.weight.type == TensorType::bf16) return result.bf16_products;
+    return linear.layout ? result.int8_products : result.float_products;
+  };
   for (const Linear* linear : linears_of(model.impl())) {
     result.bytes_per_token += static_cast<double>(
         linear->packed.empty() ? linear->weight.bytes.size() : linear->packed.size());
     if (linear != &model.impl().output) {  // of a prompt only the last token's logits are made
       const auto products = static_cast<double>(linear->rows() * linear->columns());
       result.products_per_token += products;
-      result.limit_s_per_token +=
-          products / (linear->layout ? result.int8_products : result.float_products);
+      result.limit_s_per_token += products / products_of(*linear);
     }
   }
   result.memory_bytes = model.memory_bytes() + decoder.memory_bytes();

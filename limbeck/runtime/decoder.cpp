@@ -43,9 +43,9 @@ struct Decoder::Impl {
   void feed_forward(std::size_t i);
   void logits_of(std::span<const Batch::Item> items, std::size_t& n_logits);
 
-  // rows <- norm(x) with codes if `layers` need them; then the tap.
+  // rows <- norm(x) in the forms that `layers` need; then the tap, which sees `layers`' input.
   void normed(const Norm& norm, std::span<const Linear* const> layers, Rows& rows);
-  void quantized(std::span<const Linear* const> layers, Rows& rows);
+  void formed(std::span<const Linear* const> layers, Rows& rows);
   void each_row(std::size_t n, const std::function<void(std::size_t)>& row) {
     run_if_worth(pool, n, n * hidden * 8, row);
   }
@@ -141,20 +141,18 @@ void Decoder::Impl::embed(std::span<const Batch::Item> items) {
   });
 }
 
-void Decoder::Impl::quantized(std::span<const Linear* const> layers, Rows& rows) {
+void Decoder::Impl::formed(std::span<const Linear* const> layers, Rows& rows) {
   if (tap) tap(layers[0]->name, rows.floats(), static_cast<std::int64_t>(rows.columns()));
-  if (!needs_codes(layers)) return;
-  each_row(rows.n(), [&](std::size_t i) { rows.quantize(kernel, i); });
+  each_row(rows.n(), [&](std::size_t i) { rows.make_forms(kernel, i); });
 }
 
 void Decoder::Impl::normed(const Norm& norm, std::span<const Linear* const> layers, Rows& rows) {
-  rows.resize(x.n(), hidden);
-  const bool codes = !tap && needs_codes(layers);
+  rows.resize(x.n(), hidden, forms_of(layers));
   each_row(x.n(), [&](std::size_t i) {
     apply_norm(kernel, norm, a.norm, a.norm_epsilon, {x.row(i), hidden}, {rows.row(i), hidden});
-    if (codes) rows.quantize(kernel, i);
+    if (!tap) rows.make_forms(kernel, i);
   });
-  if (tap) quantized(layers, rows);
+  if (tap) formed(layers, rows);
 }
 
 void Decoder::Impl::rotate_and_store(std::size_t i) {
@@ -195,7 +193,8 @@ void Decoder::Impl::attention(std::size_t i) {
   v.resize(n * kv_size);
   multiply(pool, kernel, qkv, in, std::array{q.data(), k.data(), v.data()});
   rotate_and_store(i);
-  attended.resize(n, q_size);
+  const std::array<const Linear*, 1> output{&layer.attention_output};
+  attended.resize(n, q_size, forms_of(output));
   const AttentionShape shape{
       .heads = size(a.heads),
       .kv_heads = size(a.kv_heads),
@@ -204,8 +203,7 @@ void Decoder::Impl::attention(std::size_t i) {
       .soft_cap = static_cast<float>(a.attention_softcap),
       .window = a.slides(static_cast<std::int64_t>(i)) ? size(a.sliding_window) : 0};
   attend(pool, kernel, shape, cache, i, places, q.data(), attended.row(0));
-  const std::array<const Linear*, 1> output{&layer.attention_output};
-  quantized(output, attended);
+  formed(output, attended);
   attention_out.resize(n * hidden);
   multiply(pool, kernel, output, attended, std::array{attention_out.data()});
 }
@@ -214,7 +212,8 @@ void Decoder::Impl::attention(std::size_t i) {
 void Decoder::Impl::feed_forward(std::size_t i) {
   const Layer& layer = weights.layers[i];
   const std::size_t n = x.n(), width = size(a.ffn);
-  ffn.resize(n, width);
+  const std::array<const Linear*, 1> down{&layer.down};
+  ffn.resize(n, width, forms_of(down));
   if (a.gated_ffn) {
     const std::array<const Linear*, 2> both{&layer.gate, &layer.up};
     normed(layer.ffn_norm, both, in);
@@ -225,16 +224,14 @@ void Decoder::Impl::feed_forward(std::size_t i) {
     normed(layer.ffn_norm, one, in);
     multiply(pool, kernel, one, in, std::array{ffn.row(0)});
   }
-  const std::array<const Linear*, 1> down{&layer.down};
-  const bool codes = !tap && needs_codes(down);
   each_row(n, [&](std::size_t r) {
     const std::span<const float> ups = a.gated_ffn
                                            ? std::span<const float>(up.data() + r * width, width)
                                            : std::span<const float>();
     activate(kernel, a.activation, {ffn.row(r), width}, ups);
-    if (codes) ffn.quantize(kernel, r);
+    if (!tap) ffn.make_forms(kernel, r);
   });
-  if (tap) quantized(down, ffn);
+  if (tap) formed(down, ffn);
   ffn_out.resize(n * hidden);
   multiply(pool, kernel, down, ffn, std::array{ffn_out.data()});
 }
@@ -268,14 +265,14 @@ void Decoder::Impl::logits_of(std::span<const Batch::Item> items, std::size_t& n
   }
   if (wanted.empty()) return;
   const std::array<const Linear*, 1> output{&weights.output};
-  in.resize(wanted.size(), hidden);
+  in.resize(wanted.size(), hidden, forms_of(output));
   each_row(wanted.size(), [&](std::size_t i) {
     apply_norm(kernel, weights.output_norm, a.norm, a.norm_epsilon, {x.row(wanted[i]), hidden},
                {in.row(i), hidden});
   });
   std::ranges::copy(in.floats(),
                     final_hidden.begin() + static_cast<std::ptrdiff_t>(n_logits * hidden));
-  quantized(output, in);
+  formed(output, in);
   const std::size_t vocab = size(a.vocab_size);
   float* to = logits.data() + n_logits * vocab;
   multiply(pool, kernel, output, in, std::array{to});

@@ -196,7 +196,8 @@ TEST_P(Decoders, CacheOfHalvesIsNear) {
     error += std::pow(found[i] - expected[i], 2);
     size += std::pow(expected[i], 2);
   }
-  EXPECT_LT(std::sqrt(error / size), is_quantized(GetParam().type) ? 0.03 : 2e-3);
+  const bool bf16 = GetParam().type == TensorType::bf16;
+  EXPECT_LT(std::sqrt(error / size), is_quantized(GetParam().type) ? 0.03 : bf16 ? 8e-3 : 2e-3);
   EXPECT_GT(error, 0);
 }
 
@@ -219,9 +220,10 @@ TEST_P(Decoders, TapSeesEachLayersInputAndChangesNothing) {
 // Quantized weights times quantized activations against the same weights in f32: only the
 // activations' rounding is between them. The largest of 32 normal values is about 2.2 sigma, the
 // step 2.2/127, its rounding error 0.5 % of sigma in each of nine products on the way: 1.5 % in
-// all if they were independent, and attention adds to it.
+// all if they were independent, and attention adds to it. Rounding to bf16 is 0.17 % at most.
 TEST_P(Decoders, QuantizedIsNearItsDecodedWeights) {
-  if (!is_quantized(GetParam().type)) GTEST_SKIP() << "not quantized";
+  const bool bf16 = GetParam().type == TensorType::bf16;
+  if (!bf16 && !is_quantized(GetParam().type)) GTEST_SKIP() << "multiplied as they are";
   const auto path = file_.path().string() + ".f32.gguf";
   std::vector<NamedTensor> tensors = tensors_of(checkpoint_);
   for (NamedTensor& tensor : tensors) {
@@ -244,19 +246,21 @@ TEST_P(Decoders, QuantizedIsNearItsDecodedWeights) {
     error += std::pow(found[i] - expected[i], 2);
     size += std::pow(expected[i], 2);
   }
-  EXPECT_LT(std::sqrt(error / size), 0.03);
+  EXPECT_LT(std::sqrt(error / size), bf16 ? 0.006 : 0.03);
   EXPECT_GT(error, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Decoders,
                          testing::Values(Case{"llama_f32", small_llama, TensorType::f32},
                                          Case{"llama_f16", small_llama, TensorType::f16},
+                                         Case{"llama_bf16", small_llama, TensorType::bf16},
                                          Case{"llama_q8_0", small_llama, TensorType::q8_0},
                                          Case{"llama_q4_0", small_llama, TensorType::q4_0},
                                          Case{"llama_q4_k", small_llama, TensorType::q4_k},
                                          Case{"llama_q6_k", small_llama, TensorType::q6_k},
                                          Case{"llama_q2_k", small_llama, TensorType::q2_k},
                                          Case{"gemma_f32", small_gemma, TensorType::f32},
+                                         Case{"gemma_bf16", small_gemma, TensorType::bf16},
                                          Case{"gemma_iq4_xs", small_gemma, TensorType::iq4_xs}),
                          [](const auto& instance) { return std::string(instance.param.name); });
 

@@ -11,7 +11,7 @@ namespace limbeck {
 namespace {
 
 bool is_plain(TensorType type) noexcept {
-  return type == TensorType::f32 || type == TensorType::f16 || type == TensorType::bf16;
+  return type == TensorType::f32 || type == TensorType::f16;
 }
 
 std::span<const std::byte> row_bytes_of(const Linear& linear, std::size_t row, std::size_t n) {
@@ -46,13 +46,20 @@ void multiply_decoded(const KernelTable& kernels, const Linear& linear, std::siz
   }
 }
 
+void multiply_packed(const KernelTable& kernels, const PanelMatrix& matrix, std::size_t panel,
+                     std::size_t n_panels, const Rows& x, Output out) {
+  if (matrix.type == TensorType::bf16)
+    return kernels.matmul_bf16(matrix, panel, n_panels, x.rounded(), x.n(), out);
+  kernels.matmul_panels(matrix, panel, n_panels, x.codes(), x.n(), out);
+}
+
 void multiply_panels(const KernelTable& kernels, const Linear& linear, std::size_t first,
                      std::size_t n, const Rows& x, Output out) {
   const std::size_t panel = first / kPanelRows, n_panels = (n + kPanelRows - 1) / kPanelRows;
   PanelMatrix matrix{linear.weight.type, linear.rows(), linear.columns(),
                      panel_bytes(*linear.layout, linear.columns()), linear.packed.data()};
   if (!linear.packed.empty()) {
-    kernels.matmul_panels(matrix, panel, n_panels, x.codes(), x.n(), out);
+    multiply_packed(kernels, matrix, panel, n_panels, x, out);
     return;
   }
   thread_local std::vector<std::uint8_t> packed;
@@ -64,7 +71,7 @@ void multiply_panels(const KernelTable& kernels, const Linear& linear, std::size
   }
   matrix.rows = n;
   matrix.data = packed.data();
-  kernels.matmul_panels(matrix, 0, n_panels, x.codes(), x.n(), {out.data + first, out.stride});
+  multiply_packed(kernels, matrix, 0, n_panels, x, {out.data + first, out.stride});
 }
 
 void multiply_rows(const KernelTable& kernels, const Linear& linear, std::size_t first,
@@ -128,21 +135,49 @@ void repack(Linear& linear, std::span<std::uint8_t> to, ThreadPool& pool) {
   linear.packed = to;
 }
 
-void Rows::resize(std::size_t n, std::size_t columns) {
+void RowForms::add(TensorType weights) noexcept {
+  if (weights == TensorType::bf16) {
+    bf16 = true;
+  } else {
+    codes |= panel_layout(weights) != nullptr;
+  }
+}
+
+RowForms forms_of(std::span<const Linear* const> layers) noexcept {
+  RowForms forms;
+  for (const Linear* layer : layers) forms.add(layer->weight.type);
+  return forms;
+}
+
+void Rows::resize(std::size_t n, std::size_t columns, const RowForms& forms) {
   n_ = n;
   columns_ = columns;
+  forms_ = forms;
   if (floats_.size() < n * columns) floats_.resize(n * columns);
-  if (columns % kBlockColumns != 0) return;
+  const std::size_t tiles = n > kDirectRows ? n_tiles() * ((columns + 255) / 256) : 0;
+  if (forms.bf16) {
+    if (rounded_.size() < n * rounded_stride()) rounded_.resize(n * rounded_stride());
+    if (rounded_tiles_.size() < tiles) rounded_tiles_.resize(tiles);
+  }
+  if (!forms.codes) return;
   if (codes_.size() < n * columns) {
     codes_.resize(n * columns);
     scales_.resize(n * columns / kBlockColumns);
     sums_.resize(n * columns / 16);
   }
-  const std::size_t tiles = n > kDirectRows ? n_tiles() * ((columns + 255) / 256) : 0;
   if (tiles_.size() < tiles) tiles_.resize(tiles);
 }
 
-void Rows::quantize(const KernelTable& kernels, std::size_t i) noexcept {
+void Rows::make_forms(const KernelTable& kernels, std::size_t i) noexcept {
+  if (forms_.bf16) {
+    float* to = rounded_.data() + i * rounded_stride();
+    kernels.round_row(row(i), columns_, to);
+    if (n_ > kDirectRows) {
+      kernels.pack_rounded(to, columns_, rounded_tiles_.data() + i / kTileRows, n_tiles(),
+                           i % kTileRows);
+    }
+  }
+  if (!forms_.codes) return;
   std::int8_t* codes = codes_.data() + i * columns_;
   float* scales = scales_.data() + i * columns_ / kBlockColumns;
   std::int32_t* sums = sums_.data() + i * columns_ / 16;
@@ -157,13 +192,14 @@ QuantizedRows Rows::codes() const noexcept {
   return {codes_.data(), scales_.data(), sums_.data(), columns_, tiles_.data()};
 }
 
-std::size_t Rows::memory_bytes() const noexcept {
-  return floats_.size() * 4 + scales_.size() * 4 + codes_.size() + sums_.size() * 4 +
-         tiles_.size() * sizeof(ActivationTile);
+RoundedRows Rows::rounded() const noexcept {
+  return {rounded_.data(), rounded_stride(), rounded_tiles_.data()};
 }
 
-bool needs_codes(std::span<const Linear* const> layers) noexcept {
-  return std::ranges::any_of(layers, [](const Linear* layer) { return layer->layout != nullptr; });
+std::size_t Rows::memory_bytes() const noexcept {
+  return floats_.size() * 4 + rounded_.size() * 4 + scales_.size() * 4 + codes_.size() +
+         sums_.size() * 4 + tiles_.size() * sizeof(ActivationTile) +
+         rounded_tiles_.size() * sizeof(RoundedTile);
 }
 
 void multiply(ThreadPool& pool, const KernelTable& kernels, std::span<const Linear* const> layers,

@@ -14,7 +14,7 @@
 
 namespace limbeck {
 
-// One weight matrix [rows, columns] and its bias. Plain types stay views of the file; types with a
+// One weight matrix [rows, columns] and its bias. f32 and f16 stay views of the file; types with a
 // panel form are re-laid once into `packed`, memory of the model, or on the fly where that is
 // empty.
 struct Linear {
@@ -35,36 +35,44 @@ std::size_t packed_bytes(const Linear& linear) noexcept;
 // Re-lays the matrix into `to`, packed_bytes long, and lets its pages of the file go.
 void repack(Linear& linear, std::span<std::uint8_t> to, ThreadPool& pool);
 
-// Rows of activations, as floats and, where a layer needs it, quantized. Reused between layers.
+// What layers multiply beside floats: codes (quantized types with panels), values rounded to bf16.
+struct RowForms {
+  bool codes = false, bf16 = false;
+  void add(TensorType weights) noexcept;  // what such weights need
+};
+RowForms forms_of(std::span<const Linear* const> layers) noexcept;
+
+// Rows of activations, as floats and in the forms that layers need. Reused between layers.
 class Rows {
  public:
-  void resize(std::size_t n, std::size_t columns);
+  void resize(std::size_t n, std::size_t columns, const RowForms& forms = {});
   std::size_t n() const noexcept { return n_; }
   std::size_t columns() const noexcept { return columns_; }
   float* row(std::size_t i) noexcept { return floats_.data() + i * columns_; }
   const float* row(std::size_t i) const noexcept { return floats_.data() + i * columns_; }
   std::span<const float> floats() const noexcept { return {floats_.data(), n_ * columns_}; }
 
-  // Makes the codes of row `i`. Different rows may be quantized by different threads.
-  void quantize(const KernelTable& kernels, std::size_t i) noexcept;
+  // Makes the forms of row `i`. Different rows may be done by different threads.
+  void make_forms(const KernelTable& kernels, std::size_t i) noexcept;
   QuantizedRows codes() const noexcept;
+  RoundedRows rounded() const noexcept;
   std::size_t memory_bytes() const noexcept;
 
  private:
   std::size_t n_tiles() const noexcept { return (n_ + kTileRows - 1) / kTileRows; }
+  std::size_t rounded_stride() const noexcept { return (columns_ + 31) / 32 * 32; }
 
   std::size_t n_ = 0, columns_ = 0;
-  std::vector<float> floats_, scales_;
+  RowForms forms_;
+  std::vector<float> floats_, rounded_, scales_;
   std::vector<std::int8_t> codes_;
   std::vector<std::int32_t> sums_;
   std::vector<ActivationTile> tiles_;  // of more than kDirectRows rows
+  std::vector<RoundedTile> rounded_tiles_;
 };
 
-// Whether any of these layers multiplies quantized rows.
-bool needs_codes(std::span<const Linear* const> layers) noexcept;
-
-// out[i] = layers[i] x + bias, [x.n, rows]; the layers share their input. x is quantized already if
-// needs_codes. Results depend on neither the number of threads nor the rows beside a row.
+// out[i] = layers[i] x + bias, [x.n, rows]; the layers share their input, whose forms are made
+// already. Results depend on neither the number of threads nor the rows beside a row.
 void multiply(ThreadPool& pool, const KernelTable& kernels, std::span<const Linear* const> layers,
               const Rows& x, std::span<float* const> out);
 

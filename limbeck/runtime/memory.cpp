@@ -10,21 +10,26 @@ namespace {
 
 std::size_t size(std::int64_t value) noexcept { return static_cast<std::size_t>(value); }
 
-// Of a row of activations: floats, codes with scales and sums, and its share of tiles.
-std::size_t row_of(std::size_t columns, std::size_t tokens) noexcept {
-  const std::size_t codes = columns + columns / 32 * 4 + columns / 16 * 4;
-  const std::size_t tile =
-      tokens > kDirectRows ? (columns + 255) / 256 * sizeof(ActivationTile) / kTileRows : 0;
-  return columns * 4 + codes + tile;
+// Of a row of activations: floats, and its forms with their share of tiles.
+std::size_t row_of(std::size_t columns, std::size_t tokens, const RowForms& forms) noexcept {
+  const std::size_t tiles = tokens > kDirectRows ? (columns + 255) / 256 : 0;
+  std::size_t bytes = columns * 4;
+  if (forms.codes) {
+    bytes +=
+        columns + columns / 32 * 4 + columns / 16 * 4 + tiles * sizeof(ActivationTile) / kTileRows;
+  }
+  if (forms.bf16) bytes += (columns + 31) / 32 * 32 * 4 + tiles * sizeof(RoundedTile) / kTileRows;
+  return bytes;
 }
 
 }  // namespace
 
-std::size_t scratch_bytes(const Architecture& a, std::size_t tokens,
-                          std::size_t n_logits) noexcept {
+std::size_t scratch_bytes(const Architecture& a, std::size_t tokens, std::size_t n_logits,
+                          const RowForms& forms) noexcept {
   const std::size_t hidden = size(a.hidden), q = size(a.heads * a.head_dim),
                     kv = size(a.kv_heads * a.head_dim), ffn = size(a.ffn);
-  const std::size_t row = row_of(hidden, tokens) * 2 + row_of(q, tokens) + row_of(ffn, tokens) +
+  const std::size_t row = row_of(hidden, tokens, forms) * 2 + row_of(q, tokens, forms) +
+                          row_of(ffn, tokens, forms) +
                           4 * (q + 2 * kv + 2 * hidden + (a.gated_ffn ? ffn : 0)) +
                           4 * size(a.rope_dim) * (a.sliding_window > 0 ? 2 : 1);
   return tokens * row + n_logits * 4 * (size(a.vocab_size) + hidden);
@@ -39,11 +44,13 @@ MemoryPlan plan_memory(const Checkpoint& checkpoint, const ModelOptions& model,
   const Weight embedding = checkpoint.at("token_embd.weight");
   const bool tied = !checkpoint.find("output.weight");
   MemoryPlan plan;
+  RowForms forms;
   for (const TensorSpec& spec : tensor_specs(a)) {
     const auto weight = checkpoint.find(spec.name);
     if (!weight || (spec.name == "token_embd.weight" && !tied)) continue;
     const PanelLayout* layout = panel_layout(weight->type);
     const std::size_t rows = size(weight->rows), columns = size(weight->columns);
+    if (spec.shape.size() > 1) forms.add(weight->type);
     if (spec.shape.size() == 1) {
       plan.weights += columns * 4;  // norms and biases are decoded
     } else if (layout && model.repack) {
@@ -67,7 +74,7 @@ MemoryPlan plan_memory(const Checkpoint& checkpoint, const ModelOptions& model,
                            size(context),  size(a.head_dim),          decoder.cache};
   plan.cache = Cache::bytes(shape, size(positions));
   plan.scratch = scratch_bytes(a, std::min(size(tokens), std::max<std::size_t>(decoder.batch, 1)),
-                               size(n_logits));
+                               size(n_logits), forms);
   return plan;
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "limbeck/runtime/linear.h"
 #include "limbeck/runtime/model.h"
 
 namespace limbeck {
@@ -24,8 +25,8 @@ MemoryPlan plan_memory(const Checkpoint& checkpoint, const ModelOptions& model,
                        const DecoderOptions& decoder, std::int64_t positions, std::int64_t tokens,
                        std::int64_t n_logits = 1);
 
-// The part of it that depends on the architecture alone.
+// The part of it that depends on the architecture and on what the weights' types make of rows.
 std::size_t scratch_bytes(const Architecture& architecture, std::size_t tokens,
-                          std::size_t n_logits) noexcept;
+                          std::size_t n_logits, const RowForms& forms = {.codes = true}) noexcept;
 
 }  // namespace limbeck

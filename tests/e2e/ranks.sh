@@ -14,6 +14,7 @@ fail() { echo "$*"; cat rank*.err; exit 1; }
 start() {
   rank=$1
   shift
+  rm -f "rank$rank.err"  # what an earlier one said
   RANK=$rank "$limbeck" "$@" --threads 1 >"rank$rank.out" 2>"rank$rank.err" &
   eval "pid$rank=$!"
 }

@@ -88,8 +88,7 @@ int run_distill(int argc, char** argv) {
       ->check(CLI::Range(0, 1 << 14))
       ->capture_default_str();
   app.add_option("--quantize", training.options.quantize.type,
-                 "Train the last half of the steps on the weights as a GGUF file of this type "
-                 "(q2_k, ..) holds them: limbeck quantize STUDENT --type TYPE writes that file");
+                 "Train the last half of the steps on weights rounded to this type");
   app.add_option("--config", config,
                  "YAML file with any training option (loss, soft_weight, temperature, ...)");
   app.add_flag("--dry-run", dry_run, "Say what the teacher will be asked, and stop");

@@ -73,7 +73,7 @@ while [ "$i" -le 300 ]; do
   i=$((i + 1))
 done > text.txt
 heal() { # heal MODEL OUTPUT STEPS
-  "$limbeck" quantize "$1" -o "$2" --type q4_0 --calibration text.txt --calibration-tokens 2048 --heal "$3" --threads 1
+  "$limbeck" quantize "$1" -o "$2" --type q4_0 --method rtn --calibration text.txt --calibration-tokens 2048 --heal "$3" --threads 1
 }
 if ! heal packed none.gguf 2 2> refused.txt; then
   grep -q "4-bit weights" refused.txt || grep -q "needs the trainer" refused.txt || { cat refused.txt; exit 1; }

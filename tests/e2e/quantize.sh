@@ -85,7 +85,9 @@ if ! grep -q "needs the trainer" refused.txt; then
   heal "$model" healed.gguf 2 2> healed.txt
   heal "$model" again.gguf 2 2> again.txt
   same healed.gguf again.gguf
-  heal "$model" killed.gguf 10000 2> killed.txt &
+  # Not through the function: what is killed must be the program, not a shell around it.
+  "$limbeck" quantize "$model" -o killed.gguf --type q4_0 --method rtn --calibration text.txt \
+    --calibration-tokens 2048 --heal 10000 --threads 1 2> killed.txt &
   killed=$!
   i=0
   while ! grep -q "^heal" killed.txt 2> /dev/null && [ "$i" -lt 600 ]; do

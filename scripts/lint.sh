@@ -1,8 +1,9 @@
 #!/bin/sh
-# cppcheck over the library and the fuzz targets; fails on any finding that tests/static/cppcheck.txt
-# does not explain.
+# Banned calls, then cppcheck over the library and the fuzz targets; fails on any finding that
+# tests/static/cppcheck.txt does not explain.
 set -eu
 cd "$(dirname "$0")/.."
+sh tests/static/bans.sh .
 command -v cppcheck > /dev/null || { echo "lint: skipped, no cppcheck here"; exit 0; }
 git ls-files 'limbeck/*.cpp' 'fuzz/*.cpp' | grep -v _test.cpp | cppcheck --file-list=- --quiet --std=c++20 -I . \
   --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \

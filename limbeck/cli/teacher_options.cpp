@@ -5,8 +5,7 @@
 namespace limbeck::cli {
 
 void add_endpoint_options(CLI::App& app, EndpointBudget& budget) {
-  app.add_option("--api-key-env", budget.key_variable,
-                 "Endpoints: variable of the key")
+  app.add_option("--api-key-env", budget.key_variable, "Endpoints: variable of the key")
       ->capture_default_str();
   app.add_option("--max-requests", budget.max_requests,
                  "Endpoints: stop before more, tries counted")

@@ -120,6 +120,12 @@ TEST(Http, AnswersInTurnOnOneConnection) {
       "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
       "chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
   EXPECT_NE(client.receive("abc").find("POST /echo abc"), std::string::npos);
+  client.send("HEAD /h HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const std::string head = client.receive("\r\n\r\n");
+  EXPECT_NE(head.find("Content-Length: 8\r\n"), std::string::npos) << head;
+  EXPECT_TRUE(head.ends_with("\r\n\r\n")) << head;  // a body would be the next answer's beginning
+  client.send(get("/b"));
+  EXPECT_EQ(client.receive("GET /b").find("HTTP/1.1 200"), 0u);
   client.send("GET /old HTTP/1.0\r\n\r\n");
   EXPECT_NE(client.receive().find("GET /old"), std::string::npos);  // and it is closed
 }

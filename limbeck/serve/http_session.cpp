@@ -52,7 +52,9 @@ class HttpSession::Answer : public Exchange {
 
   void reply(int status, std::string body, std::string_view content_type) override {
     then([status, body = std::move(body), type = std::string(content_type)](HttpSession& session) {
-      session.write(session.head(status, type, body.size(), session.keep_) + body, true);
+      session.write(session.head(status, type, body.size(), session.keep_) +
+                        (session.head_only_ ? std::string() : body),
+                    true);
     });
   }
   void begin_stream() override {
@@ -199,6 +201,7 @@ void HttpSession::on_body(Error error) {
 void HttpSession::dispatch() {
   auto& message = parser_->get();
   keep_ = message.keep_alive();
+  head_only_ = message.method() == http::verb::head;
   chunked_ = message.version() == 11;
   if (!chunked_) keep_ = false;
   Request request;

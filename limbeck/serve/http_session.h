@@ -63,9 +63,10 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::deque<std::string> writes_;
-  bool answered_ = false;  // the last bytes of the answer are in writes_
-  bool keep_ = false;      // the connection serves another request after this
-  bool chunked_ = false;   // the stream's framing; HTTP/1.0 clients get none
+  bool answered_ = false;   // the last bytes of the answer are in writes_
+  bool keep_ = false;       // the connection serves another request after this
+  bool chunked_ = false;    // the stream's framing; HTTP/1.0 clients get none
+  bool head_only_ = false;  // of a HEAD request: its answer has no body
   bool watching_ = false;
   std::uint64_t serial_ = 0;  // of the request being answered
   std::function<void()> when_gone_;

@@ -305,7 +305,8 @@ void Service::dispatch(const Request& request, const std::shared_ptr<Exchange>& 
     return request.path == path || request.path == "/v1" + std::string(path);
   };
   const auto need = [&](std::string_view method) {
-    if (request.method != method) {
+    const bool head = method == "GET" && request.method == "HEAD";
+    if (request.method != method && !head) {
       throw ApiError(405, "", fmt::format("{} is for {}", request.path, method));
     }
   };

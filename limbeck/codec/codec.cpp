@@ -208,6 +208,11 @@ void encode_row(TensorType type, std::span<const float> weights, std::span<std::
     fail(ErrorKind::format, "a row of {} weights has {} importances", weights.size(),
          importance.size());
   }
+  // Its scales reach as far as floats do, but no block of it says NaN of one weight.
+  if (type == mxfp4 && !std::ranges::all_of(weights, [](float w) { return std::isfinite(w); })) {
+    fail(ErrorKind::numeric, "a weight is not a finite number, and {} holds no other",
+         info(type).name);
+  }
   codec->encode(weights, importance.empty() ? nullptr : importance.data(), bytes.data());
   if (!has_wide_range(type)) check_scales_fit(*codec, weights, bytes);
 }

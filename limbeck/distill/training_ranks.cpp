@@ -88,7 +88,7 @@ void Training::sum_step() {
     std::string what = trouble_;
     what.resize(kTroubleBytes);
     ranks->broadcast(at::from_blob(what.data(), {kTroubleBytes}, at::kByte), rank);
-    diverged(what.c_str());
+    diverged(what.substr(0, what.find('\0')));
   }
   ranks->sum(trained_.grad);
 }

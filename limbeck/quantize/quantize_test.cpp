@@ -1,5 +1,6 @@
 #include "limbeck/quantize/quantize.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -65,7 +66,9 @@ class Quantize : public testing::Test {
   void SetUp() override {
     set_verbosity(Verbosity::quiet);
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(testing::TempDir()) / (std::string("quantize-run-") + test->name());
+    folder_ =
+        fs::path(testing::TempDir()) /
+        fmt::format("quantize-run-{}-{}-{}", test->test_suite_name(), test->name(), ::getpid());
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     model_ = folder_ / "model.gguf";

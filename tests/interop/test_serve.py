@@ -149,5 +149,6 @@ def test_lm_eval_scores_as_transformers_does(url):
         with torch.no_grad():
             logprobs = torch.log_softmax(reference(torch.tensor([ids])).logits[0], -1)
         wanted = sum(float(logprobs[i - 1, ids[i]]) for i in range(len(head), len(ids)))
-        assert found == pytest.approx(wanted, abs=2e-3)
+        # Weights in bfloat16 are multiplied by activations rounded to bfloat16; the reference keeps float32.
+        assert found == pytest.approx(wanted, abs=2e-3, rel=1.5e-3)
         assert greedy == all(int(logprobs[i - 1].argmax()) == ids[i] for i in range(len(head), len(ids)))

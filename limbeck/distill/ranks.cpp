@@ -110,7 +110,7 @@ void Ranks::leave_if_ended() {
   c10d::Store& store = group_->store();
   if (!store.check({kEnd})) return;
   const int code = std::stoi(text_of(store.get(kEnd)));
-  store.set(fmt::format("bye/{}", rank()), {});
+  store.set(fmt::format("bye/{}", rank()), Bytes());
   throw Dismissed{code};
 }
 

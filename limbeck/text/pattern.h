@@ -42,8 +42,4 @@ struct PatternLimits {
 PointAutomaton compile_pattern(std::string_view source, std::string_view origin,
                                const PatternLimits& limits = {});
 
-// The pattern of a JSON Schema format (date, time, date-time, email, uuid, ipv4), anchored; empty
-// for formats that are only annotations here.
-std::string_view format_pattern(std::string_view format) noexcept;
-
 }  // namespace limbeck

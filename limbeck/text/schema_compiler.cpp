@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "limbeck/text/format_pattern.h"
 #include "limbeck/text/grammar_text.h"
 #include "limbeck/text/json_pointer.h"
 #include "limbeck/text/schema_merge.h"

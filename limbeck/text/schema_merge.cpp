@@ -4,8 +4,8 @@
 #include <array>
 
 #include "limbeck/base/error.h"
+#include "limbeck/text/format_pattern.h"
 #include "limbeck/text/json_pointer.h"
-#include "limbeck/text/pattern.h"
 
 namespace limbeck {
 namespace {

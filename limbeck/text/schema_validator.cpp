@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "limbeck/base/error.h"
+#include "limbeck/text/format_pattern.h"
 #include "limbeck/text/json_pointer.h"
 #include "limbeck/text/pattern.h"
 

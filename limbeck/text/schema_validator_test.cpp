@@ -6,6 +6,7 @@
 #include <set>
 
 #include "limbeck/base/error.h"
+#include "limbeck/text/format_pattern.h"
 #include "limbeck/text/pattern.h"
 
 namespace limbeck {

@@ -146,10 +146,9 @@ std::string cut_text(const Json& cut) {
         text += fmt::format(
             "cut from its teacher: {}; {} layers, hidden {}, ffn {} ({:.0f} % of its activity), "
             "{} heads: {} parameters\n",
-            count == 0
-                ? "no layer left out"
-                : fmt::format("layers {}-{} left out (influence {:.3f})", first, first + count - 1,
-                              round.at("removed_influence").get<double>()),
+            count == 0 ? "no layer left out"
+                       : fmt::format("{} layers from layer {} left out (influence {:.3f})", count,
+                                     first, round.at("removed_influence").get<double>()),
             round.at("layers").get<std::int64_t>(), round.at("hidden").get<std::int64_t>(),
             round.at("ffn").get<std::int64_t>(), 100 * kept, round.at("heads").get<std::int64_t>(),
             human_count(round.at("parameters").get<double>()));

@@ -21,8 +21,8 @@ constexpr float kLargestFactor = 0.5f;  // a scale keeps its sign and its order 
 
 std::vector<TrainRow> rows_of(const HealText& text) {
   std::vector<TrainRow> rows;
-  for (const auto& part : {text.train, text.held_out}) {
-    for (const auto& sequence : part) {
+  for (const auto* part : {&text.train, &text.held_out}) {
+    for (const auto& sequence : *part) {
       if (sequence.size() > 1) rows.push_back({sequence, 1, {}});
     }
     if (rows.empty()) fail(ErrorKind::usage, "healing needs text to train on");

@@ -14,7 +14,7 @@ constexpr std::size_t kMostCalibrationBytes = 1u << 20;  // four times what is t
 
 std::string QuantizedForm::label() const {
   if (bits_per_weight > 0) return fmt::format("{}bpw", bits_per_weight);
-  if (size > 0) return fmt::format("{:.6g}MB", static_cast<double>(size) / 1e6);
+  if (size > 0) return fmt::format("{}MB", static_cast<double>(size) / 1e6);
   return type;
 }
 
@@ -39,9 +39,7 @@ QuantizeMethod method_for(const QuantizedForm& form, const std::string& asked, b
                "method {} needs text to calibrate on", asked);
     return method;
   }
-  const Json training =
-      manifest.is_object() ? manifest.value("training", Json::object()) : Json::object();
-  if (!chosen && training.is_object() && training.value("quantize", "") == form.type)
+  if (!chosen && trained_type(manifest) == form.type)
     return QuantizeMethod::rtn;  // its weights lie on this grid
   // Eight bits and more: rounding is exact enough, calibration would only cost time.
   const bool wide = form.type == "q8_0" || form.type == "f16" || form.type == "bf16";

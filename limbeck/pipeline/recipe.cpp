@@ -47,7 +47,8 @@ class RecipeReader {
       fields.refuse_unknown();
     }
     if (const Json* steps = top.find("quantize")) read_quantize(*steps, recipe);
-    use_trained_type(recipe);
+    add_trained_type(recipe);
+    name_steps(recipe);
     check_signal(recipe);
     if (const Json* compare = top.find("compare")) read_compare(*compare, recipe);
     recipe.distill.seed = recipe.label.seed = recipe.seed;
@@ -190,20 +191,34 @@ class RecipeReader {
     }
   }
 
-  // A student whose training ends on a type's grid is stored in that type, rounded plainly.
-  static void use_trained_type(Recipe& recipe) {
+  // A student whose training ends on a type's grid is stored in that type, rounded plainly
+  // (method_for).
+  static void add_trained_type(Recipe& recipe) {
     const std::string& type = recipe.distill.quantize.type;
     if (type.empty()) return;
-    bool there = false;
+    const bool there = std::ranges::any_of(recipe.quantize, [&](const QuantizeStep& step) {
+      return !step.of_teacher && step.form.type == type &&
+             (step.method.empty() || step.method == "rtn");
+    });
+    if (!there) recipe.quantize.emplace_back().form.type = type;
+  }
+
+  // The form, and the method where two steps of one model share a form.
+  void name_steps(Recipe& recipe) const {
     for (QuantizeStep& step : recipe.quantize) {
-      if (step.of_teacher || step.form.type != type) continue;
-      if (step.method.empty()) step.method = "rtn";
-      there = there || step.method == "rtn";
+      std::size_t of_form = 0, same = 0;
+      for (const QuantizeStep& other : recipe.quantize) {
+        if (other.of_teacher != step.of_teacher || other.form.label() != step.form.label())
+          continue;
+        ++of_form;
+        same += other.method == step.method;
+      }
+      step.name = step.form.label();
+      if (same > 1)
+        fail(ErrorKind::usage, "{}: {}{} stands there twice", where("quantize"), step.name,
+             step.method.empty() ? "" : " by " + step.method);
+      if (of_form > 1 && !step.method.empty()) step.name += "-" + step.method;
     }
-    if (there) return;
-    QuantizeStep& step = recipe.quantize.emplace_back();
-    step.form.type = type;
-    step.method = "rtn";
   }
 
   static QuantizedForm read_form(Fields& fields) {

@@ -31,6 +31,7 @@ struct QuantizeStep {
   QuantizedForm form;
   std::string method;  // empty: gptq below eight bits where the task can calibrate
   bool of_teacher = false;
+  std::string name = {};  // of the file, after the model's: "q4_0", "q4_0-gptq"
 };
 
 struct Recipe {

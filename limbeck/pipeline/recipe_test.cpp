@@ -52,13 +52,14 @@ TEST_F(RecipeTest, AStudentTrainedForATypeIsStoredInIt) {
   };
   ASSERT_EQ(steps("").size(), 1u);  // a step of its own
   EXPECT_EQ(steps("")[0].form.type, "q3_k_m");
-  EXPECT_EQ(steps("")[0].method, "rtn");
   EXPECT_FALSE(steps("")[0].of_teacher);
   const auto two = steps("quantize: [{type: q4_0}, {type: q3_k_m}]\n");
   ASSERT_EQ(two.size(), 2u);
-  EXPECT_EQ(two[0].method, "");
-  EXPECT_EQ(two[1].method, "rtn");
-  EXPECT_EQ(steps("quantize: [{type: q3_k_m, method: gptq}]\n").size(), 2u);  // both
+  EXPECT_EQ(two[1].name, "q3_k_m");
+  const auto both = steps("quantize: [{type: q3_k_m, method: gptq}]\n");
+  ASSERT_EQ(both.size(), 2u);
+  EXPECT_EQ(both[0].name, "q3_k_m-gptq");  // a file each
+  EXPECT_EQ(both[1].name, "q3_k_m");
   EXPECT_NE(error_of(std::string(kGood) + "distill: {quantize: q3_km}\n").find("q3_k_m"),
             std::string::npos);
 }
@@ -136,6 +137,7 @@ TEST_F(RecipeTest, WithoutAStudentTheTeacherIsQuantized) {
   refused("quantize: [{type: q4_0, of: student}]", "the recipe has none");
   refused("quantize: [{type: q4_0, bpw: 3}]", "one of 'type', 'bpw' and 'size'");
   refused("quantize: [{type: q4_9}]", "q4_9");
+  refused("quantize: [{type: q4_0}, {type: q4_0}]", "stands there twice");
   refused("quantize: [{type: q4_0}]\nlabel: {k: 3}", "without a 'student'");
   refused("compare: {bits: [0.2]}", "0.2");
 }

@@ -140,7 +140,7 @@ class Run {
   void quantize(const QuantizeStep& step) {
     const std::string source = step.of_teacher ? teacher_ : model("student").string();
     const std::string name =
-        fmt::format("{}-{}", step.of_teacher ? original() : "student", step.form.label());
+        fmt::format("{}-{}", step.of_teacher ? original() : "student", step.name);
     const auto output = model(name + ".gguf");
     const std::string key = key_of({"quantize", content_hash(source), step.form.label(),
                                     step.method, step.method == "rtn" ? "" : task_hash_});

@@ -33,14 +33,6 @@ std::uint64_t peak_memory() {
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;  // Linux counts kilobytes
 }
 
-// The type on whose grid training ended; empty: none.
-std::string trained_for(const Json& manifest) {
-  const auto training = manifest.find("training");
-  if (training == manifest.end() || !training->is_object()) return {};
-  const auto type = training->find("quantize");
-  return type != training->end() && type->is_string() ? type->get<std::string>() : "";
-}
-
 class Run {
  public:
   Run(const Checkpoint& checkpoint, const fs::path& output, const QuantizeOptions& options,
@@ -51,7 +43,7 @@ class Run {
     const auto start = std::chrono::steady_clock::now();
     const bool by_budget = options_.bits_per_weight > 0 || options_.size > 0;
     const Mix* mix = by_budget ? nullptr : &find_mix(options_.type);  // refused before any work
-    if (const std::string trained = trained_for(checkpoint_.manifest());
+    if (const std::string trained = trained_type(checkpoint_.manifest());
         !trained.empty() &&
         (!mix || trained != mix->name || options_.method != QuantizeMethod::rtn)) {
       note(fmt::format("this model was trained for --type {} --method rtn", trained));
@@ -283,6 +275,14 @@ QuantizeMethod quantize_method(std::string_view name) {
   }
   fail_try(ErrorKind::usage, "one of rtn, imatrix, gptq", "there is no quantization method '{}'",
            name);
+}
+
+std::string trained_type(const Json& manifest) {
+  if (!manifest.is_object()) return {};
+  const auto training = manifest.find("training");
+  if (training == manifest.end() || !training->is_object()) return {};
+  const auto type = training->find("quantize");
+  return type != training->end() && type->is_string() ? type->get<std::string>() : "";
 }
 
 QuantizeResult quantize_model(const Checkpoint& checkpoint, const fs::path& output,

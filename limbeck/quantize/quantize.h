@@ -68,6 +68,9 @@ struct QuantizeResult {
   std::vector<QuantizedTensor> tensors;
 };
 
+// The type on whose grid a model's training ended, by its manifest; empty: none.
+std::string trained_type(const Json& manifest);
+
 // Throws Error{usage} on an unknown type, Error{numeric} naming tensor and row on NaN or infinite
 // weights (on_nan fail), Error{io} on a full disk (checked before). Atomic.
 QuantizeResult quantize_model(const Checkpoint& checkpoint, const std::filesystem::path& output,

@@ -120,7 +120,8 @@ int run_quantize(int argc, char** argv) {
           ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30));
   app.add_option("--importance", flags.importance, "An importance file (imatrix GGUF)");
   app.add_option("--save-importance", flags.save_importance, "Keep the importance found");
-  app.add_option("--max-memory", flags.max_memory, "Ceiling for the solver's moments, as 2GB");
+  app.add_option("--max-memory", flags.max_memory,
+                 "Ceiling below the model's size if need be, as 2GB");
   app.add_option("--on-nan", options.on_nan, "NaN or infinite weights: fail, or zero them");
   arguments.add_json();
   if (!arguments.parse(argc, argv)) return 0;

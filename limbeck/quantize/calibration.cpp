@@ -37,18 +37,6 @@ std::optional<TokenId> leading_bos(const Tokenizer& tokenizer) {
   return bos && !ids.empty() && ids.front() == *bos ? bos : std::nullopt;
 }
 
-// The output layer sees every position, or of large vocabularies each so-many-th: its logits are
-// held at once.
-Batch batch_of(const std::vector<TokenId>& sequence, std::size_t vocab) {
-  constexpr std::size_t kLogits = 1u << 24;
-  const std::size_t stride = sequence.size() * vocab / kLogits + 1;
-  Batch batch;
-  for (std::size_t i = 0; i < sequence.size(); ++i) {
-    batch.items.push_back({sequence[i], 0, i % stride == stride - 1});
-  }
-  return batch;
-}
-
 // Collects what passes through a decoder's tap.
 class Collector {
  public:
@@ -96,12 +84,6 @@ std::size_t longest_of(const TokenSequences& sequences) {
   std::size_t longest = 1;
   for (const auto& sequence : sequences) longest = std::max(longest, sequence.size());
   return longest;
-}
-
-Decoder decoder_for(const Model& model, const TokenSequences& sequences, ThreadPool& pool) {
-  DecoderOptions options;
-  options.context = static_cast<std::int64_t>(longest_of(sequences));
-  return Decoder(model, pool, options);
 }
 
 }  // namespace
@@ -152,45 +134,21 @@ CalibrationText tokenize_calibration(std::span<const std::string> texts, const T
   return calibration;
 }
 
-InputStatistics gather_statistics(const Model& model, const TokenSequences& sequences,
+InputStatistics gather_statistics(LayeredForward& forward, const InputRange& range,
                                   const std::set<std::string, std::less<>>& hessians_of,
-                                  ThreadPool& pool,
-                                  const std::function<void(std::size_t done)>& on_sequence) {
+                                  ThreadPool& pool) {
   Collector collector(hessians_of, pool);
-  Decoder decoder = decoder_for(model, sequences, pool);
-  decoder.set_tap(collector.tap());
-  const auto vocab = static_cast<std::size_t>(model.architecture().vocab_size);
-  for (std::size_t i = 0; i < sequences.size(); ++i) {
-    decoder.truncate(0, 0);
-    decoder.forward(batch_of(sequences[i], vocab));
-    if (on_sequence) on_sequence(i + 1);
+  forward.advance(range.first);
+  if (range.stay) {
+    forward.look(collector.tap());
+  } else {
+    forward.advance(range.last, collector.tap());
   }
-  return collector.take(sequences.size(), longest_of(sequences));
-}
-
-InputStatistics gather_layer_statistics(const Model& model, const TokenSequences& sequences,
-                                        std::int64_t layer, ResidualStreams& streams,
-                                        const std::set<std::string, std::less<>>& hessians_of,
-                                        ThreadPool& pool,
-                                        const std::function<void(std::size_t done)>& on_sequence) {
-  Collector collector(hessians_of, pool);
-  Decoder decoder = decoder_for(model, sequences, pool);
-  const auto hidden = static_cast<std::size_t>(model.architecture().hidden);
-  streams.of.resize(sequences.size());
-  for (std::size_t i = 0; i < sequences.size(); ++i) {
-    std::vector<float>& stream = streams.of[i];
-    stream.resize(sequences[i].size() * hidden);
-    if (streams.layer < layer) {
-      decoder.set_tap({});
-      decoder.forward_layers(sequences[i], streams.layer, layer, stream);
-    }
-    decoder.set_tap(collector.tap());
-    std::vector<float> after = stream;
-    decoder.forward_layers(sequences[i], layer, layer + 1, after);
-    if (on_sequence) on_sequence(i + 1);
+  if (range.output) {
+    forward.finish();
+    forward.look_output(collector.tap());
   }
-  streams.layer = layer;
-  return collector.take(sequences.size(), longest_of(sequences));
+  return collector.take(forward.sequences().size(), longest_of(forward.sequences()));
 }
 
 }  // namespace limbeck

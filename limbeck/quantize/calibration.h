@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <set>
 #include <span>
@@ -13,12 +12,10 @@
 #include "limbeck/base/thread_pool.h"
 #include "limbeck/quantize/hessian.h"
 #include "limbeck/quantize/importance.h"
-#include "limbeck/runtime/model.h"
+#include "limbeck/quantize/layered_forward.h"
 #include "limbeck/text/tokenizer.h"
 
 namespace limbeck {
-
-using TokenSequences = std::vector<std::vector<TokenId>>;
 
 struct CalibrationOptions {
   std::int64_t chunk = 512;         // tokens of a sequence; at most the model's context
@@ -39,27 +36,21 @@ CalibrationText tokenize_calibration(std::span<const std::string> texts, const T
                                      std::int64_t context, const CalibrationOptions& options);
 
 // Sums over all sequences. `hessians_of`: weight names (input_name) whose second moments are
-// wanted; importance is gathered of every layer.
+// wanted; importance is gathered of every input looked at.
 struct InputStatistics {
   Importance importance;
   std::map<std::string, Hessian, std::less<>> hessians;  // finished
 };
-InputStatistics gather_statistics(const Model& model, const TokenSequences& sequences,
-                                  const std::set<std::string, std::less<>>& hessians_of,
-                                  ThreadPool& pool,
-                                  const std::function<void(std::size_t done)>& on_sequence = {});
 
-// The residual stream of each sequence before a layer, so that one layer after the other costs one
-// pass over the model, not one a layer.
-struct ResidualStreams {
-  std::int64_t layer = 0;
-  std::vector<std::vector<float>> of;  // [sequences], each [tokens, hidden]; empty: not begun
+// The inputs of layers [first, last), and of the output.
+struct InputRange {
+  std::int64_t first = 0, last = 0;
+  bool output = false;
+  bool stay = false;  // one layer's inputs, and the streams stay before it
 };
-// The same of the inputs of `layer` alone. `streams` (at that layer or before it) goes on to it
-// first, through the layers between as they are in `model`.
-InputStatistics gather_layer_statistics(
-    const Model& model, const TokenSequences& sequences, std::int64_t layer,
-    ResidualStreams& streams, const std::set<std::string, std::less<>>& hessians_of,
-    ThreadPool& pool, const std::function<void(std::size_t done)>& on_sequence = {});
+// `forward` goes on to `first`, which is not before where it is. Throws as LayeredForward.
+InputStatistics gather_statistics(LayeredForward& forward, const InputRange& range,
+                                  const std::set<std::string, std::less<>>& hessians_of,
+                                  ThreadPool& pool);
 
 }  // namespace limbeck

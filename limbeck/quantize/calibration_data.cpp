@@ -41,7 +41,7 @@ TokenSequences healing_text(const Checkpoint& checkpoint, const QuantizeOptions&
 }  // namespace
 
 CalibrationData calibrate(const Checkpoint& checkpoint, const QuantizeOptions& options,
-                          ThreadPool& pool) {
+                          const std::filesystem::path& folder, ThreadPool& pool) {
   CalibrationData data;
   const bool plain = options.method == QuantizeMethod::rtn;
   if (plain && !options.healer) return data;
@@ -65,12 +65,18 @@ CalibrationData calibrate(const Checkpoint& checkpoint, const QuantizeOptions& o
     data.importance = read_importance(options.importance_file);
     data.sha256 += (data.sha256.empty() ? "" : "+") + sha256_file(options.importance_file);
   } else {
-    Progress progress("importance", data.sequences.size(), "sequences");
-    const Model model(checkpoint);
-    data.importance = gather_statistics(model, data.sequences, {}, pool, [&](std::size_t done) {
-                        stop_if_interrupted("run the same command again");
-                        progress.update(done);
-                      }).importance;
+    const std::int64_t layers = checkpoint.architecture().layers;
+    Progress progress("importance", static_cast<std::uint64_t>(layers + 1) * data.sequences.size(),
+                      "sequences");
+    LayeredOptions layered = layered_under(options.max_memory, folder);
+    layered.on_sequence = [&, done = std::uint64_t{0}]() mutable {
+      stop_if_interrupted("run the same command again");
+      progress.update(++done);
+    };
+    LayeredForward forward(checkpoint, data.sequences, pool, layered);
+    data.importance =
+        gather_statistics(forward, {.first = 0, .last = layers, .output = true}, {}, pool)
+            .importance;
   }
   if (!options.save_importance.empty()) write_importance(options.save_importance, data.importance);
   return data;

@@ -1,6 +1,7 @@
 // Everything that a run learns from its calibration before it rounds.
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "limbeck/quantize/quantize.h"
@@ -19,9 +20,10 @@ struct CalibrationData {
 };
 
 // Reads and tokenizes what `options` names and gathers the importance; one sequence of eight is
-// kept back. Nothing for plain rounding that is not healed. Throws Error{usage} where the method
-// needs text and has none.
+// kept back. What does not fit under the ceiling lies in files without a name in `folder`. Nothing
+// for plain rounding that is not healed. Throws Error{usage} where the method needs text and has
+// none.
 CalibrationData calibrate(const Checkpoint& checkpoint, const QuantizeOptions& options,
-                          ThreadPool& pool);
+                          const std::filesystem::path& folder, ThreadPool& pool);
 
 }  // namespace limbeck

@@ -34,6 +34,48 @@ PositionSums compare(std::span<const float> reference, std::span<const float> ot
   return sums;
 }
 
+// Sums over positions, in order.
+class Sums {
+ public:
+  Sums(const TokenSequences& sequences, ThreadPool& pool) : sequences_(sequences), pool_(pool) {}
+
+  // Logits [n, vocab] of positions from `first` on; the last of a sequence predicts nothing.
+  void add(std::size_t sequence, std::size_t first, std::span<const float> a,
+           std::span<const float> b, std::size_t vocab) {
+    const auto& tokens = sequences_[sequence];
+    const std::size_t n = std::min(a.size() / vocab, tokens.size() - 1 - first);
+    std::vector<PositionSums> sums(n);
+    pool_.run(n, [&](std::size_t i) {
+      sums[i] =
+          compare(a.subspan(i * vocab, vocab), b.subspan(i * vocab, vocab), tokens[first + i + 1]);
+    });
+    for (const PositionSums& sum : sums) {
+      kl_ += sum.kl;
+      result_.nll += sum.nll;
+      result_.reference_nll += sum.reference_nll;
+      result_.same_top1 += sum.same ? 1 : 0;
+    }
+    if (first + n + 1 < tokens.size() || tokens.size() < 2) return;
+    result_.mean_kl += kl_;
+    result_.positions += static_cast<std::int64_t>(tokens.size() - 1);
+    result_.sequence_kl.push_back(kl_ / static_cast<double>(tokens.size() - 1));
+    kl_ = 0;
+  }
+
+  Divergence take() {
+    const auto n = static_cast<double>(std::max<std::int64_t>(1, result_.positions));
+    for (double* sum : {&result_.mean_kl, &result_.nll, &result_.reference_nll, &result_.same_top1})
+      *sum /= n;
+    return std::move(result_);
+  }
+
+ private:
+  const TokenSequences& sequences_;
+  ThreadPool& pool_;
+  double kl_ = 0;  // of the sequence that is not at its end
+  Divergence result_;
+};
+
 }  // namespace
 
 Divergence divergence(const Model& original, const Model& other, const TokenSequences& sequences,
@@ -44,34 +86,31 @@ Divergence divergence(const Model& original, const Model& other, const TokenSequ
   options.context = static_cast<std::int64_t>(longest);
   Decoder reference(original, pool, options), tried(other, pool, options);
   const auto vocab = static_cast<std::size_t>(original.architecture().vocab_size);
-  Divergence result;
-  for (const auto& sequence : sequences) {
-    if (sequence.size() < 2) continue;
+  Sums sums(sequences, pool);
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    if (sequences[i].size() < 2) continue;
     reference.truncate(0, 0);
     tried.truncate(0, 0);
-    const std::span<const float> a = reference.forward(sequence, true);
-    const std::span<const float> b = tried.forward(sequence, true);
-    std::vector<PositionSums> sums(sequence.size() - 1);
-    pool.run(sums.size(), [&](std::size_t i) {
-      sums[i] = compare(a.subspan(i * vocab, vocab), b.subspan(i * vocab, vocab), sequence[i + 1]);
-    });
-    double kl = 0;
-    for (const PositionSums& sum : sums) {
-      kl += sum.kl;
-      result.nll += sum.nll;
-      result.reference_nll += sum.reference_nll;
-      result.same_top1 += sum.same ? 1 : 0;
-    }
-    result.mean_kl += kl;
-    result.positions += static_cast<std::int64_t>(sums.size());
-    result.sequence_kl.push_back(kl / static_cast<double>(sums.size()));
+    sums.add(i, 0, reference.forward(sequences[i], true), tried.forward(sequences[i], true), vocab);
   }
-  const auto n = static_cast<double>(std::max<std::int64_t>(1, result.positions));
-  result.mean_kl /= n;
-  result.nll /= n;
-  result.reference_nll /= n;
-  result.same_top1 /= n;
-  return result;
+  return sums.take();
+}
+
+Divergence layered_divergence(const Checkpoint& original, const Checkpoint& other,
+                              const TokenSequences& sequences, ThreadPool& pool,
+                              const LayeredOptions& options) {
+  LayeredForward a(original, sequences, pool, options), b(other, sequences, pool, options);
+  a.finish();
+  b.finish();
+  const auto vocab = static_cast<std::size_t>(original.architecture().vocab_size);
+  Sums sums(sequences, pool);
+  LayeredForward::compare_outputs(a, b,
+                                  [&](std::size_t sequence, std::size_t first,
+                                      std::span<const float> of_a, std::span<const float> of_b) {
+                                    if (first + 1 < sequences[sequence].size())
+                                      sums.add(sequence, first, of_a, of_b, vocab);
+                                  });
+  return sums.take();
 }
 
 }  // namespace limbeck

@@ -20,5 +20,9 @@ struct Divergence {
 
 Divergence divergence(const Model& original, const Model& other, const TokenSequences& sequences,
                       ThreadPool& pool);
+// The same with one layer of one model in memory at a time, beside both outputs.
+Divergence layered_divergence(const Checkpoint& original, const Checkpoint& other,
+                              const TokenSequences& sequences, ThreadPool& pool,
+                              const LayeredOptions& options);
 
 }  // namespace limbeck

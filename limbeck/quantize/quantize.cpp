@@ -49,7 +49,10 @@ class Run {
       note(fmt::format("this model was trained for --type {} --method rtn", trained));
     }
     if (options_.healer && mix) check_can_heal(checkpoint_, mix_plan(*mix));
-    calibration_ = calibrate(checkpoint_, options_, pool_);
+    if (options_.max_memory > 0 && options_.method == QuantizeMethod::gptq)
+      check_solver_memory(checkpoint_.architecture(), mix_plan(mix ? *mix : find_mix("q4_0")),
+                          options_.max_memory);
+    calibration_ = calibrate(checkpoint_, options_, output_.parent_path(), pool_);
     const Plan plan = by_budget ? budget_plan() : mix_plan(*mix);
     if (options_.healer) {
       check_can_heal(checkpoint_, plan);
@@ -80,6 +83,11 @@ class Run {
       fail_try(ErrorKind::usage, "--calibration FILE",
                "a budget needs calibration text, to know what each tensor is worth");
     }
+    if (options_.max_memory > 0 && checkpoint_.file_bytes() > options_.max_memory / 2) {
+      fail_try(ErrorKind::usage, "name a --type, or leave --max-memory out",
+               "choosing types takes the model twice in memory, over the ceiling of {} bytes",
+               options_.max_memory);
+    }
     const Plan any = mix_plan(find_mix("q8_0"));
     const std::uint64_t more = options_.healer && options_.size > kHealingBytes ? kHealingBytes : 0;
     budget_ = tensor_budget(checkpoint_, any, options_.bits_per_weight, options_.size - more);
@@ -95,7 +103,9 @@ class Run {
   }
 
   double kl(const Checkpoint& tried, const TokenSequences& sequences) {
-    return divergence(Model(checkpoint_), Model(tried), sequences, pool_).mean_kl;
+    return layered_divergence(checkpoint_, tried, sequences, pool_,
+                              layered_under(options_.max_memory, output_.parent_path()))
+        .mean_kl;
   }
   double kl(const Variant& variant, const TokenSequences& sequences) {
     return kl(variant.rounded(), sequences);

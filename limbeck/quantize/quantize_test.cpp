@@ -19,6 +19,7 @@
 #include "limbeck/base/sha256.h"
 #include "limbeck/codec/codec.h"
 #include "limbeck/quantize/divergence.h"
+#include "limbeck/text/bpe_trainer.h"
 
 namespace limbeck {
 namespace {
@@ -43,7 +44,8 @@ Architecture small_llama(std::int64_t hidden, std::int64_t layers) {
 void write_random_model(
     const fs::path& path, const Architecture& a,
     const std::function<void(const std::string&, std::vector<float>&)>& spoil =
-        [](const std::string&, std::vector<float>&) {}) {
+        [](const std::string&, std::vector<float>&) {},
+    const Tokenizer* tokenizer = nullptr) {
   std::vector<NamedTensor> tensors;
   std::uint64_t seed = 0;
   for (const TensorSpec& spec : tensor_specs(a)) {
@@ -58,7 +60,7 @@ void write_random_model(
                          return std::vector<std::byte>(bytes.begin(), bytes.end());
                        }});
   }
-  write_gguf_model(path, a, nullptr, tensors);
+  write_gguf_model(path, a, tokenizer, tensors);
 }
 
 class Quantize : public testing::Test {
@@ -236,6 +238,55 @@ TEST_F(Quantize, StaysUnderACeilingBelowTheModelsSize) {
   });
   EXPECT_GT(megabytes, 0);
   EXPECT_LT(megabytes, 64);
+}
+
+// Two words in all, so that a text of random ones has as many tokens as characters.
+Tokenizer small_tokenizer() {
+  BpeTrainOptions options;
+  options.vocab_size = 300;
+  const TrainedTokenizer trained =
+      train_bpe([](const auto& take) { take("a tale of two cities"); }, options);
+  return Tokenizer::from_json(trained.tokenizer_json, trained.tokenizer_config_json, "test");
+}
+
+TEST_F(Quantize, ErrorFeedbackStaysUnderACeilingBelowTheModelsSize) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers have memory of their own";
+#endif
+  constexpr std::uint64_t kCeiling = 40u << 20;
+  ASSERT_EQ(in_child([&] {
+              const Tokenizer tokenizer = small_tokenizer();
+              Architecture a = small_llama(256, 24);
+              a.vocab_size = tokenizer.vocab_size();
+              write_random_model(
+                  model_, a, [](auto&, auto&) {}, &tokenizer);
+              return 0;
+            }),
+            0);
+  ASSERT_GT(fs::file_size(model_), 3 * kCeiling / 2);
+  QuantizeOptions options = rtn("q4_0");
+  options.method = QuantizeMethod::gptq;
+  options.calibration_texts.emplace_back();
+  for (int i = 0; i < 4000; ++i) options.calibration_texts[0] += static_cast<char>('a' + i % 26);
+  options.calibration.max_tokens = 2048;
+  options.max_memory = kCeiling;
+  const int megabytes = in_child([&] {
+    reset_peak_resident();
+    run(options);
+    return static_cast<int>(peak_resident_bytes() >> 20);
+  });
+  EXPECT_GT(megabytes, 0);
+  EXPECT_LT(megabytes, 40);
+  EXPECT_EQ(Checkpoint::open(output_).manifest().at("quantization").at("method"), "gptq");
+  // Too little for the solver: said before anything is done.
+  options.max_memory = 1u << 20;
+  try {
+    run(options);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    EXPECT_NE(error.remedy().find("--method imatrix"), std::string::npos);
+  }
 }
 
 class Calibrated : public Quantize {

@@ -7,7 +7,7 @@
 namespace limbeck {
 namespace {
 
-constexpr std::size_t kRows = 4096;         // held as floats at once
+constexpr std::size_t kFloats = 1u << 22;   // of rows held at once
 constexpr float kLargestWeight = 32768.0f;  // scales beyond may not fit binary16
 
 }  // namespace
@@ -22,8 +22,9 @@ RoundedTensor solve_tensor(const Weight& weight, std::string_view name, TensorTy
   RoundedTensor rounded;
   rounded.bytes.resize(rows * size);
   std::vector<float> floats;
-  for (std::size_t first = 0; first < rows; first += kRows) {
-    const std::size_t here = std::min(kRows, rows - first);
+  const std::size_t most = std::max<std::size_t>(64, kFloats / columns);
+  for (std::size_t first = 0; first < rows; first += most) {
+    const std::size_t here = std::min(most, rows - first);
     floats.resize(here * columns);
     read_rows(weight, name, static_cast<std::int64_t>(first), floats, on_nan);
     for (const float value : floats) {

@@ -45,7 +45,7 @@ std::size_t StatisticsSource::group_end(std::size_t first) const {
     const auto n = static_cast<std::uint64_t>(columns);
     const bool other_layer = role_of(name).layer != role_of(inputs_[first].first).layer;
     if (i > first && options_.sequential && other_layer) break;
-    if (i > first && bytes + n * n * sizeof(float) > options_.memory_bytes) break;
+    if (i > first && bytes + n * n * sizeof(float) > options_.moment_bytes) break;
     bytes += n * n * sizeof(float);
   }
   return i;
@@ -61,27 +61,49 @@ std::optional<std::size_t> StatisticsSource::group_of(const std::string& input) 
 
 void StatisticsSource::gather(std::size_t first) {
   std::set<std::string, std::less<>> names;
-  for (std::size_t i = first; i < group_end(first); ++i) names.insert(inputs_[i].first);
+  const std::int64_t layers = checkpoint_.architecture().layers;
+  InputRange range{.first = layers, .last = 0};
+  for (std::size_t i = first; i < group_end(first); ++i) {
+    names.insert(inputs_[i].first);
+    const std::int64_t layer = role_of(inputs_[i].first).layer;
+    range.output = range.output || layer < 0;
+    if (layer < 0) continue;
+    range.first = std::min(range.first, layer);
+    range.last = std::max(range.last, layer + 1);
+  }
   held_.clear();
-  const Model model(checkpoint_);
-  Progress progress("calibrate", sequences_.size(), "sequences");
-  const auto on_sequence = [&](std::size_t done) {
-    stop_if_interrupted("run the same command again");
-    progress.update(done);
-  };
-  const std::int64_t layer = role_of(inputs_[first].first).layer;
-  const bool one_layer = options_.sequential && layer >= streams_.layer && streams_fit();
-  held_ = one_layer ? gather_layer_statistics(model, sequences_, layer, streams_, names, pool_,
-                                              on_sequence)
-                          .hessians
-                    : gather_statistics(model, sequences_, names, pool_, on_sequence).hessians;
+  range.stay = options_.sequential && range.first + 1 == range.last && !range.output;
+  if (!range.stay) {
+    LayeredForward once(checkpoint_, sequences_, pool_, layered());
+    run(once, range, names);
+    return;
+  }
+  if (!forward_ || forward_->layer() > range.first)
+    forward_ = std::make_unique<LayeredForward>(checkpoint_, sequences_, pool_, layered());
+  run(*forward_, range, names);
 }
 
-bool StatisticsSource::streams_fit() const {
-  std::uint64_t tokens = 0;
-  for (const auto& sequence : sequences_) tokens += sequence.size();
-  const auto hidden = static_cast<std::uint64_t>(checkpoint_.architecture().hidden);
-  return tokens * hidden * sizeof(float) <= options_.memory_bytes;
+void StatisticsSource::run(LayeredForward& forward, const InputRange& range,
+                           const std::set<std::string, std::less<>>& names) {
+  const std::int64_t end = range.output ? checkpoint_.architecture().layers + 1 : range.last;
+  Progress progress("calibrate",
+                    static_cast<std::uint64_t>(end - forward.layer()) * sequences_.size(),
+                    "sequences");
+  done_ = 0;
+  on_sequence_ = [&] {
+    stop_if_interrupted("run the same command again");
+    progress.update(++done_);
+  };
+  held_ = gather_statistics(forward, range, names, pool_).hessians;
+  on_sequence_ = {};
+}
+
+LayeredOptions StatisticsSource::layered() {
+  LayeredOptions options = options_.layered;
+  options.on_sequence = [this] {
+    if (on_sequence_) on_sequence_();
+  };
+  return options;
 }
 
 const Hessian* StatisticsSource::find(const std::string& input) {

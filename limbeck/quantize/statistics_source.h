@@ -2,8 +2,12 @@
 // memory, each pass one forward over the calibration text.
 #pragma once
 
+#include <filesystem>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,10 +25,10 @@ bool has_input(const Architecture& architecture, const PlannedTensor& tensor);
 class StatisticsSource {
  public:
   struct Options {
-    std::uint64_t memory_bytes = std::uint64_t{1} << 30;  // for second moments held at once
+    std::uint64_t moment_bytes = std::uint64_t{1} << 30;  // of second moments held at once
+    LayeredOptions layered = {};                          // of the forward passes
     // Layer by layer, each with the inputs that the layers before, already rounded, make: closer to
-    // what the file will compute. Costs two passes over the model where the residual streams fit in
-    // memory_bytes as well, else one pass a layer.
+    // what the file will compute. Costs two passes over the model.
     bool sequential = false;
   };
 
@@ -44,7 +48,9 @@ class StatisticsSource {
   std::optional<std::size_t> index_of(const std::string& input) const;
   std::size_t group_end(std::size_t first) const;
   void gather(std::size_t first);
-  bool streams_fit() const;
+  void run(LayeredForward& forward, const InputRange& range,
+           const std::set<std::string, std::less<>>& names);
+  LayeredOptions layered();
 
   const Checkpoint& checkpoint_;
   const TokenSequences& sequences_;
@@ -52,7 +58,9 @@ class StatisticsSource {
   Options options_;
   ThreadPool& pool_;
   std::map<std::string, Hessian, std::less<>> held_;
-  ResidualStreams streams_;
+  std::unique_ptr<LayeredForward> forward_;  // as far as the layers have been rounded
+  std::function<void()> on_sequence_;
+  std::uint64_t done_ = 0;
 };
 
 }  // namespace limbeck

@@ -1,5 +1,7 @@
 #include "limbeck/quantize/variant.h"
 
+#include <algorithm>
+
 #include "limbeck/base/error.h"
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/mapped_file.h"
@@ -26,9 +28,24 @@ OnNan on_nan_of(const std::string& text) {
 
 }  // namespace
 
+void check_solver_memory(const Architecture& architecture, const Plan& plan,
+                         std::uint64_t max_memory) {
+  std::uint64_t columns = 0;
+  for (const PlannedTensor& tensor : plan) {
+    if (has_input(architecture, tensor) && find_grid_format(tensor.type))
+      columns = std::max(columns, static_cast<std::uint64_t>(tensor.columns));
+  }
+  // The moments, their damped copy, its factor in double and the factor kept: three quarters.
+  const std::uint64_t needed = columns * columns * (3 * sizeof(float) + sizeof(double)) / 3 * 4;
+  if (needed > max_memory)
+    fail_try(ErrorKind::usage, fmt::format("--max-memory {}, or --method imatrix", needed),
+             "--max-memory {} is too little for error feedback on {} inputs of a layer", max_memory,
+             columns);
+}
+
 Variant::Variant(const Checkpoint& original, Plan plan, QuantizeMethod method,
                  const CalibrationData& calibration, const QuantizeOptions& options,
-                 fs::path folder, ThreadPool& pool)
+                 const fs::path& folder, ThreadPool& pool)
     : original_(original),
       rounded_(Checkpoint::open(original.path())),
       plan_(std::move(plan)),
@@ -36,12 +53,13 @@ Variant::Variant(const Checkpoint& original, Plan plan, QuantizeMethod method,
       calibration_(calibration),
       options_(options),
       on_nan_(on_nan_of(options.on_nan)),
-      journal_(std::move(folder), job()),
+      journal_(folder, job()),
       pool_(pool) {
   if (method != QuantizeMethod::gptq) return;
   StatisticsSource::Options how;
   how.sequential = options.gptq.sequential;
-  if (options.max_memory > 0) how.memory_bytes = options.max_memory / 4;
+  how.layered = layered_under(options.max_memory, folder.parent_path());
+  if (options.max_memory > 0) how.moment_bytes = options.max_memory / 4;
   source_ = std::make_unique<StatisticsSource>(rounded_, calibration.sequences, plan_, how, pool);
 }
 

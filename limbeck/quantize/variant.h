@@ -18,12 +18,16 @@
 
 namespace limbeck {
 
+// Throws Error{usage} where error feedback cannot keep below `max_memory` bytes.
+void check_solver_memory(const Architecture& architecture, const Plan& plan,
+                         std::uint64_t max_memory);
+
 class Variant {
  public:
   // The parts go to `folder`. Everything referred to must outlive this.
   Variant(const Checkpoint& original, Plan plan, QuantizeMethod method,
           const CalibrationData& calibration, const QuantizeOptions& options,
-          std::filesystem::path folder, ThreadPool& pool);
+          const std::filesystem::path& folder, ThreadPool& pool);
 
   // Rounds what the journal does not have yet.
   void round_all();

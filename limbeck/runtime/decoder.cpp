@@ -1,6 +1,7 @@
 // The forward pass, the same for every family: what differs is in the Architecture.
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <string>
 
 #include "limbeck/base/error.h"
@@ -17,9 +18,6 @@ namespace {
 std::size_t size(std::int64_t value) noexcept { return static_cast<std::size_t>(value); }
 
 std::int64_t checked_context(const Architecture& a, const DecoderOptions& options) {
-  if (options.cache != TensorType::f32 && options.cache != TensorType::f16) {
-    fail(ErrorKind::usage, "a key-value cache of type {}: f32 or f16", info(options.cache).name);
-  }
   if (options.n_sequences < 1) fail(ErrorKind::usage, "a decoder needs at least one sequence");
   const bool beyond = options.beyond && a.positions == Positions::rope;
   if (options.context < 0 || (options.context > a.context_length && !beyond)) {
@@ -41,7 +39,9 @@ struct Decoder::Impl {
   void attention(std::size_t i);
   void rotate_and_store(std::size_t i);
   void feed_forward(std::size_t i);
-  void logits_of(std::span<const Batch::Item> items, std::size_t& n_logits);
+  void output_input(std::span<const std::size_t> wanted);
+  void logits_of(std::span<const std::size_t> wanted, std::size_t& n_logits);
+  std::vector<std::size_t> take_residual(std::span<const float> residual);
 
   // rows <- norm(x) in the forms that `layers` need; then the tap, which sees `layers`' input.
   void normed(const Norm& norm, std::span<const Linear* const> layers, Rows& rows);
@@ -255,21 +255,35 @@ void Decoder::Impl::layer(std::size_t i) {
 void Decoder::Impl::run_chunk(std::span<const Batch::Item> items, std::size_t& n_logits) {
   embed(items);
   for (std::size_t i = 0; i < weights.layers.size(); ++i) layer(i);
-  logits_of(items, n_logits);
-}
-
-void Decoder::Impl::logits_of(std::span<const Batch::Item> items, std::size_t& n_logits) {
   std::vector<std::size_t> wanted;
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (items[i].want_logits) wanted.push_back(i);
   }
-  if (wanted.empty()) return;
+  if (!wanted.empty()) logits_of(wanted, n_logits);
+}
+
+// in <- the output's norm of those rows of x.
+void Decoder::Impl::output_input(std::span<const std::size_t> wanted) {
   const std::array<const Linear*, 1> output{&weights.output};
   in.resize(wanted.size(), hidden, forms_of(output));
   each_row(wanted.size(), [&](std::size_t i) {
     apply_norm(kernel, weights.output_norm, a.norm, a.norm_epsilon, {x.row(wanted[i]), hidden},
                {in.row(i), hidden});
   });
+}
+
+// x <- `residual`; the places of its rows.
+std::vector<std::size_t> Decoder::Impl::take_residual(std::span<const float> residual) {
+  std::vector<std::size_t> rows(residual.size() / hidden);
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  x.resize(rows.size(), hidden);
+  std::ranges::copy(residual, x.row(0));
+  return rows;
+}
+
+void Decoder::Impl::logits_of(std::span<const std::size_t> wanted, std::size_t& n_logits) {
+  const std::array<const Linear*, 1> output{&weights.output};
+  output_input(wanted);
   std::ranges::copy(in.floats(),
                     final_hidden.begin() + static_cast<std::ptrdiff_t>(n_logits * hidden));
   formed(output, in);
@@ -330,6 +344,25 @@ void Decoder::forward_layers(std::span<const TokenId> tokens, std::int64_t first
     for (std::int64_t j = first; j < last; ++j) d.layer(size(j));
     std::copy_n(d.x.row(0), n * d.hidden, stream);
   }
+  check_mapped_files();
+}
+
+std::span<const float> Decoder::forward_output(std::span<const float> residual) {
+  Impl& d = *impl_;
+  const std::vector<std::size_t> rows = d.take_residual(residual);
+  d.n_wanted = rows.size();
+  d.logits.resize(d.n_wanted * size(d.a.vocab_size));
+  d.final_hidden.resize(d.n_wanted * d.hidden);
+  std::size_t done = 0;
+  d.logits_of(rows, done);
+  check_mapped_files();
+  return {d.logits.data(), d.logits.size()};
+}
+
+void Decoder::tap_output(std::span<const float> residual) {
+  Impl& d = *impl_;
+  d.output_input(d.take_residual(residual));
+  if (d.tap) d.tap(d.weights.output.name, d.in.floats(), static_cast<std::int64_t>(d.in.columns()));
 }
 
 std::span<const float> Decoder::hidden() const noexcept { return impl_->final_hidden; }

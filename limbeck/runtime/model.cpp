@@ -57,7 +57,7 @@ std::vector<const Linear*> linears_of(const Model::Impl& model) {
       if (linear->rows() > 0) all.push_back(linear);
     }
   }
-  all.push_back(&model.output);
+  if (model.output.rows() > 0) all.push_back(&model.output);
   return all;
 }
 
@@ -78,9 +78,15 @@ Model::Model(const Checkpoint& checkpoint, const ModelOptions& options)
   }
   if (a.positions == Positions::learned) impl_->positions = checkpoint.at("position_embd.weight");
   impl_->output_norm = read_norm(checkpoint, "output_norm");
-  impl_->output = make_linear(
-      checkpoint, checkpoint.find("output.weight") ? "output.weight" : "token_embd.weight");
-  for (std::int64_t i = 0; i < a.layers; ++i) impl_->layers.push_back(read_layer(checkpoint, i));
+  const ModelPart part = options.part.value_or(ModelPart{0, a.layers, true});
+  if (part.output) {
+    impl_->output = make_linear(
+        checkpoint, checkpoint.find("output.weight") ? "output.weight" : "token_embd.weight");
+  }
+  for (std::int64_t i = 0; i < a.layers; ++i) {
+    const bool there = i >= part.first && i < part.last;
+    impl_->layers.push_back(there ? read_layer(checkpoint, i) : Layer{});
+  }
   if (!options.repack) return;
   std::size_t bytes = 0;
   for (const Linear* linear : linears_of(*impl_)) bytes += aligned(packed_bytes(*linear));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -12,11 +13,19 @@
 
 namespace limbeck {
 
+// Layers [first, last) of a model, and its output.
+struct ModelPart {
+  std::int64_t first = 0, last = 0;
+  bool output = false;
+};
+
 struct ModelOptions {
   // Quantized weights are re-laid once for the kernels, in memory of their own: about the size of
   // the file. Otherwise on the fly from the mapped file: less memory, several times slower.
   bool repack = true;
   int threads = 0;  // that re-lay; 0: one per core
+  // Nothing but this is there to be run, by Decoder::forward_layers and forward_output.
+  std::optional<ModelPart> part = {};
 };
 
 class Model {
@@ -56,7 +65,8 @@ struct DecoderOptions {
   // Lets `context` pass the model's own where positions are rotations: some files understate it.
   // Beyond what a model was trained on its answers get worse.
   bool beyond = false;
-  // Keys and values are kept as f32 or f16: half the memory, and rounded to 11 bits.
+  // Keys and values are kept as f32; f16: half the memory, rounded to 11 bits; or q8_0: 27 % of it,
+  // 8 bits and a scale to 32 dimensions.
   TensorType cache = TensorType::f32;
   std::size_t batch = 512;  // items run together; more are run in turns. Same results
 };
@@ -89,6 +99,11 @@ class Decoder {
   // forward.
   void forward_layers(std::span<const TokenId> tokens, std::int64_t first, std::int64_t last,
                       std::span<float> residual);
+  // The output alone: logits [n, vocab] of `residual` [n, hidden], the streams after the last
+  // layer; valid until the next call. Throws as forward.
+  std::span<const float> forward_output(std::span<const float> residual);
+  // The tap alone sees the output's input of `residual`.
+  void tap_output(std::span<const float> residual);
   // Final hidden states after the output norm [n, hidden] of the last forward's wanted items.
   std::span<const float> hidden() const noexcept;
 

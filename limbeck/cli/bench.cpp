@@ -11,6 +11,7 @@
 #include "limbeck/base/resident.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/cli/arguments.h"
+#include "limbeck/cli/cache_option.h"
 #include "limbeck/kernels/kernel_table.h"
 #include "limbeck/runtime/memory.h"
 
@@ -94,10 +95,7 @@ int run_bench(int argc, char** argv) {
   arguments.app()
       .add_option("--repetitions", options.repetitions, "Of each measurement; medians are shown")
       ->check(CLI::Range(1, 1000));
-  std::string cache = "f32";
-  arguments.app()
-      .add_option("--cache", cache, "Keys and values are kept as f32 or f16")
-      ->check(CLI::IsMember({"f32", "f16"}));
+  add_cache_option(arguments.app(), options.cache);
   ModelOptions model_options;
   arguments.app().add_flag("!--mapped", model_options.repack,
                            "Run from the mapped file: slower, for models larger than memory");
@@ -105,7 +103,6 @@ int run_bench(int argc, char** argv) {
   if (!arguments.parse(argc, argv)) return 0;
   options.seed = arguments.common().seed;
 
-  options.cache = cache == "f16" ? TensorType::f16 : TensorType::f32;
   model_options.threads = arguments.common().threads;
 
   const auto begin = std::chrono::steady_clock::now();

@@ -8,6 +8,7 @@
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/cli/arguments.h"
+#include "limbeck/cli/cache_option.h"
 #include "limbeck/runtime/model.h"
 #include "limbeck/serve/http_server.h"
 #include "limbeck/serve/service.h"
@@ -16,7 +17,7 @@ namespace limbeck::cli {
 namespace {
 
 struct ServeArguments {
-  std::string model, name, key_variable, cache = "f32";
+  std::string model, name, key_variable;
   double drain_seconds = 30;
   serve::HttpOptions http;
   serve::EngineOptions engine;
@@ -36,8 +37,7 @@ void add_options(Arguments& arguments, ServeArguments& s) {
   app.add_option("--queue", s.engine.queue,
                  "Requests that wait at most; more are told to try again")
       ->check(CLI::Range(1, 65536));
-  app.add_option("--cache", s.cache, "Keys and values are kept as f32 or f16")
-      ->check(CLI::IsMember({"f32", "f16"}));
+  add_cache_option(app, s.engine.cache);
   app.add_option("--api-key-env", s.key_variable,
                  "Environment variable with the key that clients must send");
   app.add_flag("--insecure", s.http.insecure, "Listen at any address without a key");
@@ -78,7 +78,6 @@ int run_serve(int argc, char** argv) {
   add_options(arguments, s);
   if (!arguments.parse(argc, argv)) return 0;
   s.http.api_key = key_from(s.key_variable);
-  s.engine.cache = s.cache == "f16" ? TensorType::f16 : TensorType::f32;
 
   const Checkpoint checkpoint = Checkpoint::open(s.model);
   if (s.name.empty()) s.name = checkpoint.path().stem().string();

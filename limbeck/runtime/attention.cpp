@@ -40,6 +40,7 @@ std::size_t first_seen(const AttentionShape& shape, std::size_t position) noexce
 struct Queries {
   std::vector<float> queries, scores, sums;  // [n, dim], [n, kPiece], [n, dim]
   std::vector<float> top, total;             // [n], of the softmax so far
+  std::vector<float> decoded;                // of a quantized cache
 };
 
 // Scores of all queries with the positions [first, end), first a multiple of the block.
@@ -48,7 +49,7 @@ void make_scores(const KernelTable& kernels, const Cache& cache, std::size_t lay
                  std::size_t n, std::size_t dim, Queries& q) {
   for (std::size_t p = first; p < end; p += Cache::kBlock) {
     kernels.weighted_sum(q.queries.data(), dim, n,
-                         cache.keys(layer, sequence, head, p / Cache::kBlock), dim,
+                         cache.keys(layer, sequence, head, p / Cache::kBlock, q.decoded), dim,
                          {q.scores.data() + p % kPiece, kPiece}, false);
   }
 }
@@ -88,8 +89,8 @@ void attend_piece(const KernelTable& kernels, const AttentionShape& shape, const
       std::fill(row_scores + (until - piece), row_scores + (last - piece), 0.0f);
     }
     kernels.weighted_sum(q.scores.data() + (first - piece), kPiece, n,
-                         cache.values(layer, sequence, head, first), last - first,
-                         {q.sums.data(), dim}, true);
+                         cache.values(layer, sequence, head, first, last - first, q.decoded),
+                         last - first, {q.sums.data(), dim}, true);
   }
   for (std::size_t i = 0; i < n; ++i) kernels.scale(q.sums.data() + i * dim, dim, 1 / q.total[i]);
   for (std::size_t t = 0; t < places.size(); ++t) {

@@ -50,6 +50,7 @@ TEST(MemoryPlan, OfRepackedWeights) { check_plan(TensorType::q8_0, true, TensorT
 TEST(MemoryPlan, OfFourBits) { check_plan(TensorType::q4_0, true, TensorType::f16); }
 TEST(MemoryPlan, OfPlainWeights) { check_plan(TensorType::f16, true, TensorType::f32); }
 TEST(MemoryPlan, OfRoundedRows) { check_plan(TensorType::bf16, true, TensorType::f32); }
+TEST(MemoryPlan, OfACacheOfBytes) { check_plan(TensorType::q4_0, true, TensorType::q8_0); }
 TEST(MemoryPlan, OfTheMappedFile) { check_plan(TensorType::q8_0, false, TensorType::f32); }
 
 }  // namespace

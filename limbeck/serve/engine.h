@@ -20,7 +20,7 @@ struct EngineOptions {
   int parallel = 8;                    // answers made at once, >= 1
   std::int64_t context = 0;            // positions of each; 0: the model's, at most 8192
   std::size_t queue = 256;             // jobs that wait at most
-  TensorType cache = TensorType::f32;  // of keys and values; or f16
+  TensorType cache = TensorType::f32;  // of keys and values; or f16, q8_0
 };
 
 // What became of a job.

@@ -47,7 +47,8 @@ void add_options(Arguments& arguments, GenerateArguments& g) {
   app.add_option("--logprobs", g.logprobs, "With --json: this many alternatives of each token")
       ->check(CLI::Range(0, 1000));
   CLI::Option* draft = app.add_option(
-      "--draft", g.draft, "A smaller model of the same tokenizer that drafts: same answer, sooner");
+      "--draft", g.draft,
+      "A smaller model of the same tokens, or of some, that drafts: same answer, sooner");
   app.add_option("--draft-tokens", g.draft_tokens, "Drafted at a time, at most")
       ->check(CLI::Range(1, 64))
       ->needs(draft);
@@ -89,18 +90,21 @@ struct Draft {
   Draft(const std::string& path, const Checkpoint& target, const ModelOptions& options,
         ThreadPool& pool, std::int64_t context)
       : checkpoint(Checkpoint::open(path)), model(checkpoint, options) {
-    if (checkpoint.has_tokenizer() != target.has_tokenizer() ||
-        checkpoint.architecture().vocab_size != target.architecture().vocab_size) {
+    const bool both = checkpoint.has_tokenizer() && target.has_tokenizer();
+    const bool neither = !checkpoint.has_tokenizer() && !target.has_tokenizer();
+    const bool same_size = checkpoint.architecture().vocab_size == target.architecture().vocab_size;
+    if (!both && !(neither && same_size)) {
       fail_try(ErrorKind::usage, "a draft distilled or cut from this model",
                "{}: its vocabulary is not that of {}", path, target.path().string());
     }
-    if (target.has_tokenizer()) check_same_tokens(target.tokenizer(), checkpoint.tokenizer());
+    if (both) tokens.emplace(target.tokenizer(), checkpoint.tokenizer());
     decoder.emplace(
         model, pool,
         DecoderOptions{.context = std::min(context, checkpoint.architecture().context_length)});
   }
   const Checkpoint checkpoint;
   const Model model;
+  std::optional<DraftTokens> tokens;
   std::optional<Decoder> decoder;
   SpeculativeStats stats;
 };
@@ -122,8 +126,8 @@ Generated answer(const GenerateArguments& g, const Checkpoint& checkpoint, Decod
                  : generate_ids(decoder, prompt, g.options);
   }
   const Tokenizer& tokenizer = checkpoint.tokenizer();
-  return draft ? generate_speculative(decoder, *draft->decoder, tokenizer, prompt, g.options,
-                                      g.draft_tokens, draft->stats, show)
+  return draft ? generate_speculative(decoder, *draft->decoder, tokenizer, *draft->tokens, prompt,
+                                      g.options, g.draft_tokens, draft->stats, show)
                : limbeck::generate(decoder, tokenizer, prompt, g.options, show);
 }
 

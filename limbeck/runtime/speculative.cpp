@@ -39,18 +39,21 @@ TokenId keep_or_draw(Sampler& sampler, std::span<const Sampler::Candidate> p, co
 
 class Speculation {
  public:
-  Speculation(Decoder& target, Decoder& draft, const Tokenizer* tokenizer,
+  // `tokens`: null where both models have the same ids.
+  Speculation(Decoder& target, Decoder& draft, const DraftTokens* tokens,
               std::span<const TokenId> prompt, const GenerateOptions& options, int max_draft,
               SpeculativeStats& stats)
       : target_(target),
         draft_(draft),
-        limit_(tokenizer ? static_cast<std::size_t>(tokenizer->vocab_size()) : ~std::size_t{0}),
+        tokens_(tokens),
         sampler_(drafting(options.sampling)),
         base_(draft.length()),
         text_(prompt.begin(), prompt.end()),
         max_(max_draft),
         n_(std::min(max_draft, 4)),
-        stats_(stats) {}
+        stats_(stats) {
+    for (const TokenId id : prompt) add_to_draft(id);
+  }
 
   void run(Generation& generation, std::int64_t left) {
     std::optional<TokenId> token = generation.step(target_.forward(text_, false));
@@ -59,7 +62,7 @@ class Speculation {
       --left;
       const std::int64_t room = target_.context() - target_.length();
       if (room <= 0) return generation.cut();
-      text_.push_back(*token);
+      take(*token);
       make_draft(std::min<std::int64_t>(room - 1, left - 1));
       token = check(generation, left);
     }
@@ -73,24 +76,49 @@ class Speculation {
     return sampling;
   }
 
+  void add_to_draft(TokenId id) {
+    if (tokens_) {
+      tokens_->append(id, mine_);
+    } else {
+      mine_.push_back(id);
+    }
+  }
+  void take(TokenId id) {
+    text_.push_back(id);
+    add_to_draft(id);
+  }
+
+  // What the draft says next, in the target's ids.
+  Distribution draft_says(std::span<const float> logits) {
+    if (tokens_) logits = logits.first(std::min(logits.size(), tokens_->size()));  // else padding
+    const auto said = sampler_.distribution(logits, {});
+    Distribution q(said.begin(), said.end());
+    if (tokens_) {
+      for (Sampler::Candidate& candidate : q) candidate.id = tokens_->of_target(candidate.id);
+    }
+    return q;
+  }
+
   // Drafts up to n_ tokens after text_; none where a context ends.
   void make_draft(std::int64_t most) {
     drafted_.clear();
     q_.clear();
-    const auto behind = base_ + static_cast<std::int64_t>(text_.size());
+    const auto behind = base_ + std::ssize(mine_);
     most = std::min({most, std::int64_t{n_}, draft_.context() - behind + 1});
     if (most <= 0) return;
     // What the draft has not seen yet: the last token, and one more where all were kept.
-    auto next =
-        std::span<const TokenId>(text_).subspan(static_cast<std::size_t>(draft_.length() - base_));
+    const auto seen = static_cast<std::size_t>(draft_.length() - base_);
+    std::vector<TokenId> next(mine_.begin() + static_cast<std::ptrdiff_t>(seen), mine_.end());
     while (true) {
-      auto logits = draft_.forward(next, false);
-      logits = logits.first(std::min(logits.size(), limit_));
-      const auto q = sampler_.distribution(logits, {});
-      q_.emplace_back(q.begin(), q.end());
+      q_.push_back(draft_says(draft_.forward(next, false)));
       drafted_.push_back(sampler_.draw(q_.back()));
       if (std::ssize(drafted_) >= most) break;
-      next = std::span<const TokenId>(drafted_).last(1);
+      next.clear();
+      if (tokens_) {
+        tokens_->append(drafted_.back(), next);
+      } else {
+        next.push_back(drafted_.back());
+      }
     }
     stats_.drafted += std::ssize(drafted_);
   }
@@ -114,14 +142,14 @@ class Speculation {
             return last ? sampler.draw(p) : keep_or_draw(sampler, p, q_[i], drafted_[i]);
           });
       if (last || !token || *token != drafted_[i]) break;
-      text_.push_back(*token);
+      take(*token);
       --left;
       ++kept;
     }
     stats_.accepted += static_cast<std::int64_t>(kept);
     target_.truncate(0, start + 1 + static_cast<std::int64_t>(kept));
     // The draft holds all it drafted but the last.
-    draft_.truncate(0, std::min(draft_.length(), base_ + static_cast<std::int64_t>(text_.size())));
+    draft_.truncate(0, std::min(draft_.length(), base_ + std::ssize(mine_)));
     if (!drafted_.empty()) {
       const int more = kept == drafted_.size() ? n_ + 2 : (n_ + static_cast<int>(kept) + 1) / 2;
       n_ = std::clamp(more, 1, max_);
@@ -130,50 +158,39 @@ class Speculation {
   }
 
   Decoder &target_, &draft_;
-  std::size_t limit_;  // rows beyond it pad the vocabulary
+  const DraftTokens* tokens_;
   Sampler sampler_;
   std::int64_t base_;  // positions that the draft held before the prompt
   std::vector<TokenId> text_, drafted_;
+  std::vector<TokenId> mine_;    // text_ in the draft's ids
   std::vector<Distribution> q_;  // that the drafted tokens were drawn of
   int max_, n_;
   SpeculativeStats& stats_;
 };
 
-Generated run(Decoder& target, Decoder& draft, const Tokenizer* tokenizer, const TokenMask* mask,
-              std::span<const TokenId> prompt, const GenerateOptions& options, int max_draft,
-              SpeculativeStats& stats, const std::function<bool(std::string_view)>& on_text) {
+Generated run(Decoder& target, Decoder& draft, const Tokenizer* tokenizer,
+              const DraftTokens* tokens, const TokenMask* mask, std::span<const TokenId> prompt,
+              const GenerateOptions& options, int max_draft, SpeculativeStats& stats,
+              const std::function<bool(std::string_view)>& on_text) {
   if (max_draft < 1) fail(ErrorKind::usage, "{} tokens to draft: at least 1", max_draft);
   if (prompt.empty()) fail(ErrorKind::usage, "the prompt has no tokens");
   Generation generation(tokenizer, options, mask, prompt, on_text);
-  Speculation(target, draft, tokenizer, prompt, options, max_draft, stats)
+  Speculation(target, draft, tokens, prompt, options, max_draft, stats)
       .run(generation, options.max_tokens);
   return generation.take();
 }
 
 }  // namespace
 
-void check_same_tokens(const Tokenizer& target, const Tokenizer& draft) {
-  const auto differ = [&](TokenId id) { return target.token_bytes(id) != draft.token_bytes(id); };
-  if (target.vocab_size() != draft.vocab_size()) {
-    fail_try(ErrorKind::usage, "a draft distilled or cut from this model",
-             "the draft's tokenizer has {} tokens, the model's {}", draft.vocab_size(),
-             target.vocab_size());
-  }
-  for (TokenId id = 0; id < target.vocab_size(); ++id) {
-    if (!differ(id)) continue;
-    fail_try(ErrorKind::usage, "a draft distilled or cut from this model",
-             "token {} of the draft's tokenizer is not the model's", id);
-  }
-}
-
 Generated generate_speculative(Decoder& target, Decoder& draft, const Tokenizer& tokenizer,
-                               std::span<const TokenId> prompt, const GenerateOptions& options,
-                               int max_draft, SpeculativeStats& stats,
+                               const DraftTokens& tokens, std::span<const TokenId> prompt,
+                               const GenerateOptions& options, int max_draft,
+                               SpeculativeStats& stats,
                                const std::function<bool(std::string_view piece)>& on_text) {
   std::optional<TokenMask> mask;
   if (options.grammar && !options.mask) mask.emplace(token_texts(tokenizer));
-  return run(target, draft, &tokenizer, mask ? &*mask : options.mask, prompt, options, max_draft,
-             stats, on_text);
+  return run(target, draft, &tokenizer, &tokens, mask ? &*mask : options.mask, prompt, options,
+             max_draft, stats, on_text);
 }
 
 Generated generate_speculative_ids(Decoder& target, Decoder& draft, std::span<const TokenId> prompt,
@@ -182,7 +199,7 @@ Generated generate_speculative_ids(Decoder& target, Decoder& draft, std::span<co
   if (options.grammar || !options.stop.empty()) {
     fail(ErrorKind::usage, "a grammar or stop texts need a model with a tokenizer");
   }
-  return run(target, draft, nullptr, nullptr, prompt, options, max_draft, stats, {});
+  return run(target, draft, nullptr, nullptr, nullptr, prompt, options, max_draft, stats, {});
 }
 
 }  // namespace limbeck

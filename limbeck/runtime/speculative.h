@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "limbeck/runtime/draft_tokens.h"
 #include "limbeck/runtime/generate.h"
 
 namespace limbeck {
@@ -18,19 +19,17 @@ struct SpeculativeStats {
 };
 
 // As generate: the same tokens where greedy, the same distribution where sampled (not the same
-// draws). Both decoders are empty or hold the same text in sequence 0. `max_draft` (>= 1) tokens at
-// most are drafted at a time; fewer while few are kept. Throws Error{usage} if the two models'
-// tokenizers differ, and as generate does.
+// draws). Both decoders are empty or hold the same text in sequence 0. `tokens`: of the two models'
+// tokenizers. `max_draft` (>= 1) tokens at most are drafted at a time; fewer while few are kept.
+// Throws as generate does.
 Generated generate_speculative(Decoder& target, Decoder& draft, const Tokenizer& tokenizer,
-                               std::span<const TokenId> prompt, const GenerateOptions& options,
-                               int max_draft, SpeculativeStats& stats,
+                               const DraftTokens& tokens, std::span<const TokenId> prompt,
+                               const GenerateOptions& options, int max_draft,
+                               SpeculativeStats& stats,
                                const std::function<bool(std::string_view piece)>& on_text = {});
-// For models without tokenizers: see generate_ids.
+// For models without tokenizers, of the same ids: see generate_ids.
 Generated generate_speculative_ids(Decoder& target, Decoder& draft, std::span<const TokenId> prompt,
                                    const GenerateOptions& options, int max_draft,
                                    SpeculativeStats& stats);
-
-// Throws Error{usage} unless every token of the two is the same.
-void check_same_tokens(const Tokenizer& target, const Tokenizer& draft);
 
 }  // namespace limbeck

@@ -1,5 +1,5 @@
 # Each target sets the machine up by itself; see scripts/setup.sh.
-.PHONY: build test demo edge package bench fuzz soak lint format check-format sanitize setup
+.PHONY: build test demo edge arm package bench fuzz soak lint format check-format sanitize setup
 .DEFAULT_GOAL := build
 
 JOBS := $(shell scripts/jobs.sh)
@@ -29,6 +29,9 @@ edge: | setup ## the small program without the trainer, its size, and what it st
 	cmake --preset edge
 	cmake --build --preset edge -j $(JOBS) --target limbeck
 	scripts/edge_size.sh build/edge/limbeck
+
+arm: build ## the same for 64-bit ARM: kernels and codecs tested, files and answers equal to this machine's
+	scripts/arm.sh
 
 package: build/release/build.ninja ## limbeck and limbeck-dev as .deb, unpacked and tried
 	cmake --build --preset release -j $(JOBS)

@@ -2,6 +2,7 @@
 # Installs the Debian packages the build needs and that are missing; nothing to do, no network.
 # scripts/setup.sh            what `make build`, `make test` and `make demo` need
 # scripts/setup.sh developer  also what the format check, fuzzing and the interop suite need
+# scripts/setup.sh arm        also what `make arm` needs: a cross compiler, arm64 libraries, qemu-user
 set -eu
 
 build="make g++ cmake ninja-build pkg-config
@@ -10,8 +11,14 @@ build="make g++ cmake ninja-build pkg-config
   libtorch-dev libgloo-dev libopenblas0-openmp"
 developer="cppcheck strace clang-14 libclang-rt-14-dev clang-format-14 python3 python3-venv chromium"
 
+arm="g++-aarch64-linux-gnu qemu-user libfmt-dev:arm64 libyaml-cpp0.7:arm64 libssl-dev:arm64 libcurl4-openssl-dev:arm64
+  libpcre2-dev:arm64 libutf8proc-dev:arm64 libsqlite3-dev:arm64 libgtest-dev:arm64 libbenchmark-dev:arm64"
+
 packages=$build
-if [ "${1:-}" = developer ]; then packages="$packages $developer"; fi
+case ${1:-} in
+  developer) packages="$packages $developer" ;;
+  arm) packages="$packages $arm" ;;
+esac
 
 if ! command -v apt-get >/dev/null; then
   echo "setup: no apt-get here; these Debian 12 packages (or their like) are needed:" $packages >&2
@@ -36,6 +43,7 @@ for package in $packages; do
 done
 if [ -n "$missing" ]; then
   echo "setup: installing$missing"
+  if [ "${1:-}" = arm ]; then as_root dpkg --add-architecture arm64; fi
   as_root apt-get -o DPkg::Lock::Timeout=300 -qq update
   # In one call: libtorch's wish for a BLAS is then met by OpenBLAS, not by the reference library.
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y \

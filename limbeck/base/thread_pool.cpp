@@ -22,6 +22,8 @@ constexpr int kSpins = 4000;
 void relax() noexcept {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
 #endif
 }
 

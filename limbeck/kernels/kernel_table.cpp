@@ -11,6 +11,8 @@ namespace {
 constexpr const KernelTable* kAllKernels[] = {  // fastest first
 #if defined(__x86_64__)
     &kAvx512Bf16Kernels, &kAvx512Kernels, &kAvx2Kernels,
+#elif defined(__aarch64__)
+    &kNeonDotprodKernels, &kNeonKernels,
 #endif
     &kScalarKernels};
 

@@ -120,6 +120,9 @@ extern const KernelTable kScalarKernels;
 extern const KernelTable kAvx2Kernels;
 extern const KernelTable kAvx512Kernels;
 extern const KernelTable kAvx512Bf16Kernels;
+#elif defined(__aarch64__)
+extern const KernelTable kNeonKernels;
+extern const KernelTable kNeonDotprodKernels;
 #endif
 
 // The tables this CPU can run, fastest first; scalar is always the last.

@@ -97,7 +97,13 @@ template <std::size_t R>
 void store_sums(float* p, const F (&x)[R]) noexcept {
   for (std::size_t r = 0; r < R; ++r) p[r] = sum(x[r]);
 }
-float largest_of(F x) noexcept { return *std::max_element(x.lane, x.lane + 16); }
+float largest_of(F x) noexcept {  // by halves: where there is NaN, the order tells
+  for (std::size_t half = 8; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i)
+      x.lane[i] = x.lane[i] > x.lane[i + half] ? x.lane[i] : x.lane[i + half];
+  }
+  return x.lane[0];
+}
 
 F load_f16(const void* p) noexcept {
   return lanes<F>([=](std::size_t i) { return f16_to_float(element<std::uint16_t>(p, i)); });

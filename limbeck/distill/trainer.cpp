@@ -3,9 +3,11 @@
 #include <malloc.h>
 
 #include <chrono>
+#include <mutex>
 #include <thread>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/progress.h"
 #include "limbeck/base/random.h"
 #include "limbeck/distill/ranks.h"
 #include "limbeck/distill/train_checks.h"
@@ -108,12 +110,26 @@ at::Device prepare_torch(const TrainOptions& options) {
   return {at::kCUDA, static_cast<at::DeviceIndex>(gpu)};
 }
 
+namespace {
+
+// As asked, as far as the device goes.
+TrainOptions fitted(TrainOptions options, at::Device device) {
+  if (!options.bf16 || fast_bf16(device)) return options;
+  static std::once_flag said;
+  std::call_once(said, [] { say("training: products in fp32: no fast bfloat16 here"); });
+  options.bf16 = false;
+  return options;
+}
+
+}  // namespace
+
 TrainResult train(const Start& start, const Tokenizer& tokenizer, std::span<const TrainRow> rows,
-                  const TrainOptions& options, const DevMetric& dev,
+                  const TrainOptions& asked, const DevMetric& dev,
                   const std::filesystem::path& output, const Json& manifest) {
-  check_options(options);
-  tell(TrainJob::Kind::rows, start, {}, tokenizer, rows, {}, options);
-  const auto device = prepare_torch(options);
+  check_options(asked);
+  tell(TrainJob::Kind::rows, start, {}, tokenizer, rows, {}, asked);
+  const auto device = prepare_torch(asked);
+  const TrainOptions options = fitted(asked, device);
   return run(start, {}, tokenizer, rows, options, dev, output, manifest, device);
 }
 
@@ -122,13 +138,14 @@ namespace {
 // A dense teacher for the rows, for the on-policy phase (`rollout`), or both.
 TrainResult run_dense(const Start& start, const std::filesystem::path& teacher,
                       const Rollout* rollout, const Tokenizer& tokenizer,
-                      std::span<const TrainRow> rows, const TrainOptions& options,
+                      std::span<const TrainRow> rows, const TrainOptions& asked,
                       const DevMetric& dev, const std::filesystem::path& output,
                       const Json& manifest) {
-  check_options(options);
+  check_options(asked);
   tell(rollout ? TrainJob::Kind::on_policy : TrainJob::Kind::dense, start, teacher, tokenizer, rows,
-       {}, options);
-  const auto device = prepare_torch(options);
+       {}, asked);
+  const auto device = prepare_torch(asked);
+  const TrainOptions options = fitted(asked, device);
   SoftTeacher soft(teacher, tokenizer, options.bf16, device);
   check_rows(rows, soft.architecture(), {}, "training row (for the teacher)");
   // Labels that the rows bring are kept.
@@ -163,14 +180,15 @@ TrainResult train_on_policy(const Start& start, const std::filesystem::path& tea
 TrainResult train_across_tokenizers(const Start& start, const std::filesystem::path& teacher,
                                     std::span<const TrainRow> teacher_rows,
                                     const Tokenizer& tokenizer, std::span<const TrainRow> rows,
-                                    const TrainOptions& options, const DevMetric& dev,
+                                    const TrainOptions& asked, const DevMetric& dev,
                                     const std::filesystem::path& output, const Json& manifest) {
-  check_options(options);
-  if (options.loss != Loss::uld) {
+  check_options(asked);
+  if (asked.loss != Loss::uld) {
     fail_try(ErrorKind::usage, "set loss: uld", "only loss uld serves across tokenizers");
   }
-  tell(TrainJob::Kind::across, start, teacher, tokenizer, rows, teacher_rows, options);
-  const auto device = prepare_torch(options);
+  tell(TrainJob::Kind::across, start, teacher, tokenizer, rows, teacher_rows, asked);
+  const auto device = prepare_torch(asked);
+  const TrainOptions options = fitted(asked, device);
   const CrossTeacher across(teacher, tokenizer, rows, teacher_rows, options.bf16, device);
   return run(start, {.across = &across}, tokenizer, rows, options, dev, output, manifest, device);
 }
@@ -188,7 +206,8 @@ double mean_loss(const std::filesystem::path& model, std::span<const TrainRow> r
 
 double training_speed(const Architecture& shape, const TrainOptions& options) {
   const auto device = prepare_torch(options);
-  const ParameterOptions how{at::kFloat, options.bf16 ? at::kBFloat16 : at::kFloat, device, true};
+  const bool bf16 = options.bf16 && fast_bf16(device);
+  const ParameterOptions how{at::kFloat, bf16 ? at::kBFloat16 : at::kFloat, device, true};
   auto parameters = std::make_shared<Parameters>(shape, how);
   parameters->randomize(1);
   const TorchDecoder decoder(parameters);

@@ -106,7 +106,9 @@ struct TrainOptions {
   // Exponential moving average of the weights with this decay (shorter at the start); it is what is
   // evaluated and written. 0: the weights themselves.
   double ema = 0;
-  bool bf16 = true;             // matrix products in bfloat16, weights and optimiser in fp32
+  // Matrix products in bfloat16 where the device multiplies it fast (GPUs, CPUs with AVX-512), else
+  // in fp32; weights and optimiser in fp32.
+  bool bf16 = true;
   bool recompute = false;       // activations inside layers a second time instead of keeping them
   std::string device = "auto";  // auto | cpu | cuda
   int threads = 0;
@@ -197,7 +199,7 @@ TrainResult train_across_tokenizers(const Start& start, const std::filesystem::p
                                     const TrainOptions& options, const DevMetric& dev,
                                     const std::filesystem::path& output, const Json& manifest);
 
-// Multiplications and additions a second of bfloat16 matrix products here: what training time is
+// Multiplications and additions a second of training's matrix products here: what training time is
 // estimated from. Takes about a quarter of a second.
 double matmul_flops(int threads);
 // Tokens a second that training a model of this shape reaches here, from a few steps on random

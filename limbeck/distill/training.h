@@ -20,6 +20,7 @@ namespace limbeck::distill {
 // Threads and allocator settings for the whole process, and the device that `options` means.
 // Throws Error{unsupported} if it is cuda and this libtorch has none.
 at::Device prepare_torch(const TrainOptions& options);
+bool fast_bf16(at::Device device);  // does it multiply bfloat16 faster than fp32?
 void set_threads(int threads);
 
 // What a run works on; all of it outlives the run.

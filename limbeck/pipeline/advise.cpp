@@ -18,7 +18,6 @@ namespace {
 using report::at;
 
 constexpr double kKnee = 0.03;  // nats: above, the published curve of quantization bends
-constexpr std::size_t kFewExamples = 200;
 
 bool keeps_quality(const Option& option) {
   const Json& low = at(option.quality, {"difference", "low"});
@@ -27,12 +26,18 @@ bool keeps_quality(const Option& option) {
 }
 
 // Fitting first. Then what keeps its quality. Then, where a narrow task can be learnt, a specialist
-// of four bits or more; the smallest of equals. Where nothing keeps its quality, the least loss.
+// of four bits or more, the surest first; the smallest of equals. Where nothing keeps its quality,
+// the least loss.
 bool better(const Option& a, const Option& b, bool general_only) {
   if (a.against.size() != b.against.size()) return a.against.size() < b.against.size();
   const bool keeps = keeps_quality(a);
   if (keeps != keeps_quality(b)) return keeps;
-  if (!general_only && a.distils() != b.distils()) return a.distils();
+  if (!general_only) {
+    const auto unwise = [](const Option& option) { return option.distils() && option.risk > 1; };
+    if (unwise(a) != unwise(b)) return unwise(b);
+    if (a.distils() != b.distils()) return a.distils();
+    if (a.risk != b.risk) return a.risk < b.risk;
+  }
   if (!keeps) return a.expected_kl < b.expected_kl;
   return a.bytes < b.bytes;
 }
@@ -56,6 +61,8 @@ Json to_json(const Option& option, const AdviseLimits& limits) {
       {"reasons", option.reasons}};
   if (option.items_per_s > 0) json["items_per_s"] = option.items_per_s;
   if (option.distils()) {
+    json["start"] = option.cut ? "cut" : "fresh";
+    json["vocabulary"] = option.task_vocabulary ? "task" : "whole";
     json["shape"] = {{"hidden", option.shape.hidden},         {"layers", option.shape.layers},
                      {"heads", option.shape.heads},           {"kv_heads", option.shape.kv_heads},
                      {"head_dim", option.shape.head_dim},     {"ffn", option.shape.ffn},
@@ -65,6 +72,7 @@ Json to_json(const Option& option, const AdviseLimits& limits) {
                         {"flop", option.training.flop},
                         {"cpu_hours", option.training.cpu_hours},
                         {"gpu_hours", option.training.gpu_hours},
+                        {"memory_bytes", option.training.training_bytes},
                         {"gpu", find_accelerator(limits.gpu).name}};
   }
   return json;
@@ -82,7 +90,7 @@ std::vector<std::string> would_change(const Option& best, const AdviseInput& inp
   if (best.distils())
     change.push_back(
         "needing the model for anything else (--general): then only quantizing is left");
-  if (input.task && input.task->train.size() < kFewExamples)
+  if (input.task && std::ssize(input.task->train) < kFewExamples)
     change.push_back(fmt::format(
         "at least {} training inputs (limbeck synthesize makes them from a few)", kFewExamples));
   if (best.kind == "keep" && input.bits_per_weight < 8.4)

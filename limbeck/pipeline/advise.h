@@ -12,6 +12,7 @@
 #include "limbeck/base/json.h"
 #include "limbeck/base/thread_pool.h"
 #include "limbeck/model/architecture.h"
+#include "limbeck/pipeline/task_tokens.h"
 #include "limbeck/task/task.h"
 
 namespace limbeck::pipeline {
@@ -41,8 +42,10 @@ MachineLimits measure_machine(ThreadPool& pool);
 struct AdviseInput {
   std::filesystem::path model;  // folder, GGUF file, or a folder with config.json alone
   Architecture architecture;
-  double file_bytes = 0;        // 0: only the architecture is known
-  double bits_per_weight = 16;  // as stored
+  double file_bytes = 0;           // 0: only the architecture is known
+  double bits_per_weight = 16;     // as stored
+  VocabularySize vocabulary;       // of its tokenizer; unknown where only config.json is there
+  VocabularySize task_vocabulary;  // what the task uses of it
   std::optional<Task> task;
   std::vector<Json>
       results;  // earlier comparisons (limbeck.compare/1): own measurements come first
@@ -51,8 +54,9 @@ AdviseInput read_advise_input(const std::filesystem::path& model, const std::fil
                               const std::vector<std::filesystem::path>& results);
 
 // {"schema": "limbeck.advise/1", "model", "machine", "limits", "options": [{"plan", "kind", "type",
-// "shape", "bytes", "memory_bytes", "memory_needed_bytes", "bits_per_weight", "parameters",
-// "generation_tokens_per_s", "speed_and_memory", "items_per_s", "training": {..}, "quality":
+// "shape", "start", "vocabulary", "bytes", "memory_bytes", "memory_needed_bytes",
+// "bits_per_weight", "parameters", "generation_tokens_per_s", "speed_and_memory", "items_per_s",
+// "training": {..}, "quality":
 // {"expected", "source"}, "fits", "against": [..], "reasons": [..]}], "advice": {"plan",
 // "sentence", "would_change": [..]}}, best first. `measure`: the best plans' memory and speed are
 // measured on random weights of their shapes, for about `measure_seconds`, instead of predicted.

@@ -37,6 +37,12 @@ AdviseInput read_advise_input(const std::filesystem::path& model, const std::fil
         8 * input.file_bytes / static_cast<double>(parameter_count(input.architecture));
   }
   if (!task.empty()) input.task = read_task(task);
+  try {
+    const Tokenizer tokenizer = Tokenizer::open(model);
+    input.vocabulary = vocabulary_size(tokenizer);
+    if (input.task) input.task_vocabulary = task_vocabulary_size(tokenizer, *input.task);
+  } catch (const Error&) {  // without one sizes are estimates
+  }
   for (const auto& path : results) {
     input.results.push_back(read_json_file(path.string(), {.bytes = std::size_t{64} << 20}));
     report::check_results(input.results.back(), path.string());

@@ -23,8 +23,7 @@ constexpr double kGenerationShare = 0.75, kPromptShare = 0.4, kPromptShare16 = 0
 // Tokenizing, constraining and scheduling an item, seconds: measured on students whose arithmetic
 // takes less.
 constexpr double kItemOverhead = 0.0005;
-constexpr std::int64_t kFewExamples = 200;  // below, nothing narrow can be learnt
-constexpr double kRoundedBits = 8.4;        // a file of fewer holds rounded weights
+constexpr double kRoundedBits = 8.4;  // a file of fewer holds rounded weights
 constexpr double kScratchBytes = 5e5;
 constexpr double kCachedBytes = 8e6;  // of weights that stay in the caches of a common core
 
@@ -120,10 +119,16 @@ void expect_quality(Option& option, const AdviseInput& input) {
              row->kl, 100 * (row->perplexity / kFloatPerplexity - 1))},
         {"source", kQuantizationSource}};
   } else {
-    const DistillationRow& evidence =
-        distillation_row(input.task ? input.task->kind : TaskKind::generation);
-    std::string expected(evidence.expected);
-    std::string source(evidence.source);
+    const TaskKind kind = input.task ? input.task->kind : TaskKind::generation;
+    const double times = count_of(input.architecture) / count_of(option.shape);
+    const StudentRow* tried = nearest_student(kind, option.cut.has_value(), times);
+    const DistillationRow& evidence = distillation_row(kind);
+    std::string expected(evidence.expected), source(evidence.source);
+    if (tried) {
+      expected = fmt::format("points against its teacher of {} student {:.0f} times smaller: {}",
+                             tried->cut ? "a cut" : "a fresh", tried->times_smaller, tried->what);
+      source = kStudentSource;
+    }
     if (option.kind == "both") {
       expected +=
           fmt::format("; rounding the student keeps about {:.1f} % of that", 100 * kHealedShare);
@@ -158,7 +163,7 @@ std::vector<Option> quantize_options(const AdviseInput& input) {
     option.shape = input.architecture;
     option.bytes =
         static_cast<double>(total_bytes(plan_mix(find_mix(row.mix), input.architecture, true)));
-    option.bytes += file_overhead(input.model, input.architecture, true);
+    option.bytes += file_overhead(input.architecture, input.vocabulary, true);
     const double bits = 8 * option.bytes / count_of(option.shape);
     if (bits > 0.97 * input.bits_per_weight) continue;  // no smaller than what is there
     if (input.bits_per_weight < kRoundedBits)
@@ -175,81 +180,13 @@ std::vector<Option> quantize_options(const AdviseInput& input) {
   return options;
 }
 
-// As many training inputs as the hours allow; all of them where they fit.
-double affordable_items(const AdviseInput& input, const Architecture& student,
-                        const AdviseLimits& limits, const MachineLimits& machine) {
-  const auto all = static_cast<double>(input.task->train.size());
-  const TrainingCost whole =
-      training_cost(*input.task, all, input.architecture, student, machine, limits.gpu);
-  const double hours = limits.gpu_hours > 0 ? whole.gpu_hours : whole.cpu_hours;
-  const double budget = limits.gpu_hours > 0 ? limits.gpu_hours : limits.cpu_hours;
-  return hours > budget && hours > 0 ? std::floor(all * budget / hours) : all;
-}
-
-void describe_student(Option& option, const AdviseInput& input, const AdviseLimits& limits,
-                      const MachineLimits& machine) {
-  const auto all = static_cast<double>(input.task->train.size());
-  option.reasons.push_back(
-      fmt::format("one narrow task with {} training inputs: a specialist needs a fraction of the "
-                  "parameters",
-                  human_count(all)));
-  option.reasons.push_back("it forgets everything but this task");
-  if (option.items < all && option.items >= kFewExamples)
-    option.reasons.push_back(fmt::format("{} of the {} training inputs fit the hours",
-                                         human_count(option.items), human_count(all)));
-  if (all < kFewExamples) {
-    option.against.push_back(
-        fmt::format("{} training inputs are too few (at least {}): synthesize or collect more",
-                    human_count(all), kFewExamples));
-  } else if (option.items < kFewExamples) {
-    option.against.push_back(
-        fmt::format("only {} training inputs fit the hours (at least {} are needed)",
-                    human_count(option.items), kFewExamples));
-  }
-  if (machine.train_flops <= 0 && limits.gpu_hours <= 0)
-    option.against.push_back(
-        "training is not possible here: no trainer in this build and no accelerator named");
-}
-
-std::vector<Option> distil_options(const AdviseInput& input, const AdviseLimits& limits,
-                                   const MachineLimits& machine) {
-  std::vector<Option> options;
-  if (!input.task || limits.general) return options;
-  const double parameters = count_of(input.architecture);
-  std::int64_t last = 0;
-  for (const double factor : {20.0, 50.0, 100.0, 300.0, 1000.0, 3000.0}) {
-    const Architecture student =
-        student_shape(input.architecture, std::max(parameters / factor, 3e5));
-    const std::int64_t size = parameter_count(student);
-    if (static_cast<double>(size) > parameters / 2 || size == last) continue;
-    last = size;
-    for (const char* type : {"f16", "q8_0", "q4_k_m"}) {
-      Option option;
-      option.kind = type == std::string("f16") ? "distil" : "both";
-      option.type = type;
-      option.shape = student;
-      option.bytes =
-          option.kind == "distil"
-              ? 2.0 * static_cast<double>(size)
-              : static_cast<double>(total_bytes(plan_mix(find_mix(type), student, true)));
-      option.bytes += file_overhead(input.model, student, option.kind == "both");
-      option.items = affordable_items(input, student, limits, machine);
-      option.training = training_cost(*input.task, option.items, input.architecture, student,
-                                      machine, limits.gpu);
-      describe_student(option, input, limits, machine);
-      options.push_back(std::move(option));
-    }
-  }
-  return options;
-}
-
 }  // namespace
 
 std::string Option::plan() const {
   if (kind == "keep") return "keep it as it is";
   if (kind == "quantize") return "quantize to " + type;
-  const std::string student =
-      fmt::format("distil into {} parameters", human_count(count_of(shape)));
+  const std::string student = fmt::format(
+      "distil into {} parameters{}", human_count(count_of(shape)), cut ? " cut out of it" : "");
   return kind == "both" ? fmt::format("{}, then quantize to {}", student, type) : student;
 }
 

@@ -3,37 +3,17 @@
 #include <algorithm>
 #include <cmath>
 
-#include "limbeck/base/error.h"
 #include "limbeck/pipeline/expectations.h"
-#include "limbeck/text/tokenizer.h"
 
 namespace limbeck::pipeline {
 namespace {
 
-constexpr double kBytesPerToken = 4;  // English text, vocabularies of 8k and more
+constexpr double kTrainingBytes = 16;  // a parameter: weight, gradient, two moments
+constexpr double kBytesPerToken = 4;   // English text, vocabularies of 8k and more
 
-// Bytes of a GGUF value as stored: type, and for arrays element type and count.
-struct StoredBytes {
-  double operator()(const std::string& text) const {
-    return 4 + 8 + static_cast<double>(text.size());
-  }
-  double operator()(const std::vector<std::string>& texts) const {
-    double bytes = 4 + 4 + 8;
-    for (const std::string& text : texts) bytes += 8 + static_cast<double>(text.size());
-    return bytes;
-  }
-  double operator()(const std::vector<bool>& flags) const {
-    return 4 + 4 + 8 + static_cast<double>(flags.size());
-  }
-  template <typename T>
-  double operator()(const std::vector<T>& values) const {
-    return 4 + 4 + 8 + static_cast<double>(values.size() * sizeof(T));
-  }
-  template <typename T>
-  double operator()(const T&) const {
-    return 4 + sizeof(T);
-  }
-};
+std::int64_t steps_of_32(double value) {
+  return std::max<std::int64_t>(32, std::llround(value / 32) * 32);
+}
 
 }  // namespace
 
@@ -66,6 +46,36 @@ Architecture student_shape(const Architecture& teacher, double parameters) {
   return best;
 }
 
+bool can_be_cut(const Architecture& teacher) {
+  return teacher.embedding_scale == 1 &&
+         (teacher.sliding_window == 0 || teacher.sliding_pattern <= 1) && teacher.layers >= 2;
+}
+
+distill::CutShape cut_shape(const Architecture& teacher, double parameters) {
+  distill::CutShape best;
+  double best_distance = 1e300;
+  for (std::int64_t hidden = 32; hidden <= teacher.hidden; hidden += 32) {
+    const double share = static_cast<double>(hidden) / static_cast<double>(teacher.hidden);
+    const auto kv_heads =
+        std::max<std::int64_t>(1, std::llround(share * static_cast<double>(teacher.kv_heads)));
+    for (std::int64_t layers = 2; layers <= teacher.layers; ++layers) {
+      const distill::CutShape shape{
+          .layers = layers,
+          .hidden = hidden,
+          .ffn = std::min(teacher.ffn, steps_of_32(share * static_cast<double>(teacher.ffn))),
+          .heads = kv_heads * (teacher.heads / teacher.kv_heads)};
+      const double depth = static_cast<double>(layers) / static_cast<double>(teacher.layers);
+      // Depth gives way more slowly than width.
+      const double distance =
+          std::abs(std::log(static_cast<double>(parameter_count(cut_architecture(teacher, shape))) /
+                            parameters)) +
+          0.1 * std::abs(std::log(depth / std::sqrt(share)));
+      if (distance < best_distance) best = shape, best_distance = distance;
+    }
+  }
+  return best;
+}
+
 TaskSize task_size(const Task& task) {
   TaskSize size;
   const auto& examples = task.test;
@@ -81,21 +91,34 @@ TaskSize task_size(const Task& task) {
 }
 
 TrainingCost training_cost(const Task& task, double items, const Architecture& teacher,
-                           const Architecture& student, const MachineLimits& machine,
+                           const Student& student, const MachineLimits& machine,
                            std::string_view gpu) {
   const TaskSize size = task_size(task);
   const double tokens = items * (size.prompt_tokens + size.answer_tokens);
+  const auto count = [](const Architecture& a) { return static_cast<double>(parameter_count(a)); };
   TrainingCost cost;
   cost.tokens = kAdvisedEpochs * tokens;
-  cost.flop = 6 * static_cast<double>(parameter_count(student)) * cost.tokens +
-              2 * static_cast<double>(parameter_count(teacher)) * tokens;
+  cost.flop = 6 * count(student.shape) * cost.tokens + 2 * count(teacher) * tokens;
+  double largest = count(student.shape);
+  if (student.cut) {
+    cost.cutting_bytes = 4 * count(teacher);
+    const int rounds = rounds_of(teacher, *student.cut);
+    for (int round = 1; round < rounds; ++round) {
+      const double between =
+          count(cut_architecture(teacher, shape_after(teacher, student.cut->shape, round, rounds)));
+      cost.tokens += kShareBetween * kAdvisedEpochs * tokens;
+      cost.flop += 6 * between * kShareBetween * kAdvisedEpochs * tokens;
+      largest = std::max(largest, between);
+    }
+  }
+  cost.training_bytes = kTrainingBytes * largest;
   if (machine.train_flops > 0)
     cost.cpu_hours = cost.flop / (machine.train_flops * kUtilisation) / 3600;
   cost.gpu_hours = cost.flop / (find_accelerator(gpu).tflops * 1e12 * kUtilisation) / 3600;
   return cost;
 }
 
-double file_overhead(const std::filesystem::path& model, const Architecture& architecture,
+double file_overhead(const Architecture& architecture, const VocabularySize& vocabulary,
                      bool quantized) {
   double bytes = 1400;  // architecture keys
   for (const TensorSpec& tensor : tensor_specs(architecture)) {
@@ -103,13 +126,8 @@ double file_overhead(const std::filesystem::path& model, const Architecture& arc
     bytes += 8 + name + 4 + 16 + 4 + 8;
     if (quantized) bytes += name + 74;  // {"name": .., "type": .., "error": .., "method": ..}
   }
-  try {
-    for (const auto& [key, value] : Tokenizer::open(model).to_gguf())
-      bytes += 8 + static_cast<double>(key.size()) + std::visit(StoredBytes{}, value);
-  } catch (const Error&) {  // only config.json is there
-    bytes += 16.0 * static_cast<double>(architecture.vocab_size);
-  }
-  return bytes;
+  return bytes + (vocabulary.tokens > 0 ? vocabulary.bytes
+                                        : 16.0 * static_cast<double>(architecture.vocab_size));
 }
 
 }  // namespace limbeck::pipeline

@@ -7,7 +7,6 @@
 
 #include "limbeck/base/atomic_file.h"
 #include "limbeck/base/error.h"
-#include "limbeck/pipeline/advise_student.h"
 #include "limbeck/pipeline/compare.h"
 #include "limbeck/pipeline/expectations.h"
 #include "limbeck/pipeline/recipe.h"
@@ -221,8 +220,16 @@ TEST_F(Predictions, TheRecipeIsOneThatRunReads) {
   write_file(folder_ / "recipe.yaml", recipe_of(advice, input, folder_ / "colours"));
   const Recipe recipe = read_recipe(folder_ / "recipe.yaml");
   EXPECT_EQ(recipe.task, folder_ / "colours");
-  ASSERT_TRUE(recipe.student->shape.has_value());
+  ASSERT_TRUE(recipe.student.has_value());
   EXPECT_EQ(recipe.quantize.size(), 1u);
+  input.task = intents(0);  // quantized alone
+  const Json alone = advise(input, {}, two_cores());
+  write_file(folder_ / "recipe.yaml", recipe_of(alone, input, folder_ / "colours"));
+  const Recipe quantizing = read_recipe(folder_ / "recipe.yaml");
+  EXPECT_FALSE(quantizing.student.has_value());
+  ASSERT_EQ(quantizing.quantize.size(), 1u);
+  EXPECT_TRUE(quantizing.quantize[0].of_teacher);
+  EXPECT_EQ(quantizing.quantize[0].form.type, best(alone).at("type"));
 }
 
 TEST(Advise, OwnMeasurementsComeFirst) {
@@ -244,16 +251,6 @@ TEST(Advise, OwnMeasurementsComeFirst) {
     const bool is_measured =
         option.at("quality").at("source").get<std::string>().starts_with("measured here");
     EXPECT_EQ(is_measured, option.at("type") == "q4_k_m");
-  }
-}
-
-TEST(Advise, StudentShapesComeNearTheirTarget) {
-  const Architecture teacher = llama_7b().architecture;
-  for (const double target : {3e7, 1e8, 3.5e8}) {
-    const Architecture student = student_shape(teacher, target);
-    EXPECT_NEAR(static_cast<double>(parameter_count(student)) / target, 1, 0.25) << target;
-    EXPECT_EQ(student.hidden % 32, 0);
-    EXPECT_EQ(student.heads % student.kv_heads, 0);
   }
 }
 

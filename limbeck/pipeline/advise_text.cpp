@@ -27,6 +27,18 @@ std::string cost_text(const Json& training) {
                      training.at("gpu").get<std::string>());
 }
 
+// The recipe's `student`.
+Json student_of(const Json& option) {
+  const Json& shape = option.at("shape");
+  Json student = {{"shape", shape}};
+  if (option.at("start") == "cut") {
+    student = {{"from", "teacher"}};
+    for (const char* key : {"layers", "hidden", "ffn", "heads"}) student[key] = shape.at(key);
+  }
+  if (option.at("vocabulary") == "task") student["vocabulary"] = "task";
+  return student;
+}
+
 }  // namespace
 
 std::string advice_text(const Json& advice) {
@@ -79,7 +91,7 @@ std::string recipe_of(const Json& advice, const AdviseInput& input,
     if (inputs < static_cast<double>(input.task->train.size()))
       label["limit"] = static_cast<std::int64_t>(inputs);
     recipe["label"] = label;
-    recipe["student"] = {{"shape", best.at("shape")}};
+    recipe["student"] = student_of(best);
     recipe["distill"] = {{"epochs", kAdvisedEpochs}};
   }
   if (kind != "distil")

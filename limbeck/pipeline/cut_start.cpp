@@ -12,20 +12,9 @@
 namespace limbeck::pipeline {
 namespace {
 
-constexpr double kShareBetween = 0.25;  // of the epochs, after each round but the last
-
 std::int64_t between(std::int64_t from, std::int64_t to, int round, int rounds) {
   if (to == 0) return 0;  // as the teacher
   return from - (from - to) * round / rounds;
-}
-
-Architecture shaped(Architecture a, const distill::CutShape& cut) {
-  const auto group = a.heads / a.kv_heads;
-  if (cut.layers > 0) a.layers = cut.layers;
-  if (cut.hidden > 0) a.hidden = cut.hidden;
-  if (cut.ffn > 0) a.ffn = cut.ffn;
-  if (cut.heads > 0) a.heads = cut.heads, a.kv_heads = std::max<std::int64_t>(1, cut.heads / group);
-  return a;
 }
 
 bool is_model(const std::filesystem::path& folder) {
@@ -34,9 +23,19 @@ bool is_model(const std::filesystem::path& folder) {
 
 }  // namespace
 
+Architecture cut_architecture(const Architecture& teacher, const distill::CutShape& cut) {
+  Architecture a = teacher;
+  const auto group = a.heads / a.kv_heads;
+  if (cut.layers > 0) a.layers = cut.layers;
+  if (cut.hidden > 0) a.hidden = cut.hidden;
+  if (cut.ffn > 0) a.ffn = cut.ffn;
+  if (cut.heads > 0) a.heads = cut.heads, a.kv_heads = std::max<std::int64_t>(1, cut.heads / group);
+  return a;
+}
+
 int rounds_of(const Architecture& teacher, const StudentCut& cut) {
   if (cut.rounds > 0) return cut.rounds;
-  const double share = static_cast<double>(parameter_count(shaped(teacher, cut.shape))) /
+  const double share = static_cast<double>(parameter_count(cut_architecture(teacher, cut.shape))) /
                        static_cast<double>(parameter_count(teacher));
   return std::clamp(static_cast<int>(std::ceil(-std::log2(share) - 1e-9)), 1, 8);
 }

@@ -9,6 +9,12 @@
 
 namespace limbeck::pipeline {
 
+// Of the epochs, trained after each round but the last.
+inline constexpr double kShareBetween = 0.25;
+
+// The teacher's architecture in that shape; not checked.
+Architecture cut_architecture(const Architecture& teacher, const distill::CutShape& shape);
+
 // How many rounds a cut takes: as asked, else one for each halving of the parameters.
 int rounds_of(const Architecture& teacher, const StudentCut& cut);
 

@@ -8,6 +8,7 @@
 #include "limbeck/evaluate/evaluate.h"
 #include "limbeck/model/trim_vocabulary.h"
 #include "limbeck/pipeline/cut_start.h"
+#include "limbeck/pipeline/task_tokens.h"
 #include "limbeck/pipeline/train_rows.h"
 #include "limbeck/pipeline/train_student.h"
 #include "limbeck/text/bpe_trainer.h"
@@ -101,23 +102,6 @@ Tokenizer student_tokenizer(const ModelStart& start, const std::string& teacher,
   if (!is_endpoint(teacher)) return Tokenizer::open(teacher);
   return task_tokenizer(start.vocab_size,
                         [&](const auto& take) { take_texts(task, labelled, take); });
-}
-
-// Every token that the task is known to use: of the rows, and of the answers it allows.
-std::vector<TokenId> tokens_of(const RowSet& set, const Tokenizer& tokenizer, const Task& task) {
-  std::vector<TokenId> used;
-  for (const distill::TrainRow& row : set.rows)
-    used.insert(used.end(), row.tokens.begin(), row.tokens.end());
-  const auto add = [&](const std::string& text) {
-    const auto ids = tokenizer.encode(text, false);
-    used.insert(used.end(), ids.begin(), ids.end());
-  };
-  for (const std::string& label : task.labels) add(label);
-  if (!task.schema.is_null()) add(to_text(task.schema));
-  if (!task.tools.is_null()) add(to_text(task.tools));
-  std::ranges::sort(used);
-  used.erase(std::unique(used.begin(), used.end()), used.end());
-  return used;
 }
 
 // Are the ids of the teacher's answers those of this tokenizer?
@@ -217,7 +201,10 @@ Json train_student(const StudentTraining& training, const std::string& teacher, 
     before = {{"tokens", cut.tokens}, {"seconds", cut.seconds}};
   }
   if (training.start.task_vocabulary) {
-    const auto used = tokens_of(set, *tokenizer, task);
+    std::vector<TokenId> seen;
+    for (const distill::TrainRow& row : set.rows)
+      seen.insert(seen.end(), row.tokens.begin(), row.tokens.end());
+    const auto used = task_tokens(std::move(seen), *tokenizer, task);
     std::vector<TokenId> kept;
     if (training.start.shape) {
       const auto whole = tokenizer->vocab_size();

@@ -7,34 +7,14 @@
 set -eu
 limbeck=$1 work=$2 every=$3
 command -v strace > /dev/null || { echo "skipped: there is no strace here"; exit 77; }
-rm -rf "$work"
-sh "$(dirname "$0")/../e2e/colours.sh" "$work"
-cd "$work"
-export XDG_CACHE_HOME="$work/cache" NO_COLOR=1
+. "$(dirname "$0")/resumable.sh"
 calls=write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,ftruncate,fallocate,unlink,unlinkat,mkdir,link
 strace -qq -o /dev/null -e trace=$calls true 2> /dev/null || { echo "skipped: strace cannot trace here"; exit 77; }
+points=0 killed=0 faults=0
 
-"$limbeck" run recipe.yaml --run-dir made --threads 1 -q > /dev/null
-model=made/models/teacher
-sed 's/.*"input": "\([^"]*\)".*/\1/' task/train.jsonl > text.txt
-
-points=0 killed=0 faults=0 bad=0
-complain() { bad=$((bad + 1)); echo "$*"; }
-
-# sums FOLDER: the files that must come out equal, with their hashes.
-# (The .gguf files of a run hold how many seconds its training took.)
-finals() { (cd "$1" && find . -type f ! -path '*checkpoint*' ! -path '*/.*/*' \( -name out.gguf -o -name model.safetensors -o -name labels.jsonl \) | sort); }
-sums() { (cd "$1" && finals . | xargs -r sha256sum); }
-
-whole_files() { # whole_files WHEN: nothing torn under a final name
-  for file in $(finals now); do
-    cmp -s "now/$file" "reference/$file" || complain "$name: $1: torn $file"
-  done
-}
-
-try() { # try NAME STRIDE ARGUMENTS...: a command that writes into the folder `now`
+try() { # try NAME STRIDE
   name=$1 stride=$2
-  shift 2
+  set -- $(command_of "$name")
   rm -rf now reference && mkdir now
   strace -f -qq -o trace.txt -e trace=$calls "$limbeck" "$@" > /dev/null 2> error.txt
   mv now reference
@@ -62,19 +42,16 @@ try() { # try NAME STRIDE ARGUMENTS...: a command that writes into the folder `n
       again=0
       "$limbeck" "$@" > /dev/null 2> error.txt || again=$?
       [ $again = 0 ] || complain "$name: after $fault at $at: exit $again: $(head -c 300 error.txt)"
-      sums now > now.sums
-      cmp -s now.sums reference.sums || complain "$name: after $fault at $at the result differs"
-      left=$(find now -name '.*.tmp-*')
-      [ -z "$left" ] || complain "$name: after $fault at $at: left behind: $left"
+      ended_well "$fault at $at"
       at=$((at + stride))
     done
     n=$((n + 1))
   done
 }
 
-try quantize "$every" quantize $model -o now/out.gguf --type q4_k --calibration text.txt --threads 1 -q
-try label "$every" label --task task --teacher $model -o now/answers.sqlite --rows now/labels.jsonl --limit 40 --threads 1 -q
-try run $((20 * every)) run recipe.yaml --run-dir now --threads 1 -q
+try quantize "$every"
+try label "$every"
+try run $((20 * every))
 
 echo "$points points in the writing of quantize, label and run: $killed killed, $faults disk faults; $bad ended badly"
 [ "$bad" = 0 ]

@@ -30,7 +30,7 @@ edge: | setup ## the small program without the trainer, its size, and what it st
 	cmake --build --preset edge -j $(JOBS) --target limbeck
 	scripts/edge_size.sh build/edge/limbeck
 
-arm: build ## the same for 64-bit ARM: kernels and codecs tested, files and answers equal to this machine's
+arm: ## kernels and codecs for 64-bit ARM, cross-compiled and tested under qemu-user
 	scripts/arm.sh
 
 package: build/release/build.ninja ## limbeck and limbeck-dev as .deb, unpacked and tried

@@ -1,101 +1,20 @@
 #include "limbeck/serve/service.h"
 
 #include <chrono>
-#include <mutex>
 
 #include "limbeck/base/limits.h"
 #include "limbeck/base/utf8.h"
+#include "limbeck/serve/answer_stream.h"
 #include "limbeck/serve/api_error.h"
+#include "limbeck/serve/gathering.h"
 #include "limbeck/serve/metrics.h"
 #include "limbeck/serve/reply.h"
+#include "limbeck/serve/send.h"
 #include "limbeck/text/base64.h"
 #include "limbeck/text/chat_prompt.h"
 
 namespace limbeck::serve {
 namespace {
-
-constexpr std::string_view kJson = "application/json";
-
-void send(Exchange& exchange, const ApiError& error) {
-  exchange.reply(error.status(), limbeck::to_text(error.to_json()), kJson);
-}
-void send(Exchange& exchange, const Json& json) {
-  exchange.reply(200, limbeck::to_text(json), kJson);
-}
-
-ApiError from_outcome(const Error& error) {
-  switch (error.kind()) {
-    case ErrorKind::usage:
-      return {400, "", error.what()};
-    case ErrorKind::io:
-    case ErrorKind::interrupted:
-      return {503, "", error.what()};
-    default:
-      return {500, "", error.what()};
-  }
-}
-
-// The jobs of one request: their outcomes in order, one answer when all are there.
-class Gathering : public std::enable_shared_from_this<Gathering> {
- public:
-  using Finish = std::function<void(std::vector<Outcome>& outcomes)>;
-  Gathering(std::shared_ptr<Exchange> exchange, std::size_t n, Finish finish)
-      : exchange_(std::move(exchange)), outcomes_(n), left_(n), finish_(std::move(finish)) {}
-
-  // Submits all; where one is refused, the others are cancelled and the client told.
-  void submit(Engine& engine, std::vector<std::unique_ptr<Job>> jobs) {
-    std::vector<Engine::Ticket> tickets;
-    const auto cancel_all = [](const std::vector<Engine::Ticket>& all) {
-      for (const Engine::Ticket& ticket : all) *ticket = true;
-    };
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
-      jobs[i]->on_end = [self = shared_from_this(), i](Outcome outcome) {
-        self->add(i, std::move(outcome));
-      };
-      Engine::Ticket ticket;
-      try {
-        ticket = engine.submit(std::move(jobs[i]));
-      } catch (const Error& error) {
-        cancel_all(tickets);
-        return refuse_all(from_outcome(error));
-      }
-      if (!ticket) {
-        cancel_all(tickets);
-        return refuse_all(ApiError(429, "", "the queue is full; try again in a second"));
-      }
-      tickets.push_back(std::move(ticket));
-    }
-    exchange_->when_gone([tickets, cancel_all] { cancel_all(tickets); });
-  }
-
- private:
-  void refuse_all(const ApiError& error) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (std::exchange(done_, true)) return;
-    }
-    send(*exchange_, error);
-  }
-
-  void add(std::size_t i, Outcome outcome) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (done_) return;
-      outcomes_[i] = std::move(outcome);
-      if (!outcomes_[i].error && --left_ > 0) return;
-      done_ = true;
-    }
-    if (outcomes_[i].error) return send(*exchange_, from_outcome(*outcomes_[i].error));
-    finish_(outcomes_);
-  }
-
-  std::shared_ptr<Exchange> exchange_;
-  std::mutex mutex_;
-  std::vector<Outcome> outcomes_;
-  std::size_t left_;
-  bool done_ = false;
-  Finish finish_;
-};
 
 Usage usage_of(const std::vector<Outcome>& outcomes, std::int64_t prompt_tokens) {
   Usage usage{.prompt = prompt_tokens};
@@ -106,141 +25,9 @@ Usage usage_of(const std::vector<Outcome>& outcomes, std::int64_t prompt_tokens)
   return usage;
 }
 
-// One answer as a stream of chunks. Its callbacks come from the engine's thread alone.
-class Stream {
- public:
-  Stream(std::shared_ptr<Exchange> exchange, const Tokenizer& tokenizer, ReplyHead head)
-      : exchange_(std::move(exchange)), tokenizer_(tokenizer), head_(std::move(head)) {}
-
-  void piece(const Generated& so_far, std::string_view text, const ChatRequest& request) {
-    held_ += text;
-    if (!request.tools.is_null() && (request.must_call || may_be_call(so_far.text))) return;
-    flush(so_far, request.logprobs);
-  }
-  void piece(const Generated& so_far, std::string_view text, const CompletionRequest& request) {
-    Json logprobs;
-    if (request.logprobs) {
-      Outcome part;
-      part.generated = slice(so_far);
-      logprobs = completion_logprobs(tokenizer_, {}, part, request.options.top_logprobs > 0);
-    }
-    send_text(text, std::move(logprobs));
-  }
-
-  void end(const Outcome& outcome, const ChatRequest& request) {
-    if (outcome.error) return end_with(*outcome.error);
-    const Generated& generated = outcome.generated;
-    bool called = false;
-    if (!request.tools.is_null()) {
-      if (const auto calls = tool_calls_of(generated.text, request.tools)) {
-        called = true;
-        send_calls(*calls);
-        held_.clear();
-      }
-    }
-    if (!held_.empty()) flush(generated, request.logprobs);
-    begin();
-    send(choice({{"delta", Json::object()}}, Json(finish_reason(generated.finish, called))));
-    finish(outcome, request.include_usage);
-  }
-  void end(const Outcome& outcome, const CompletionRequest& request) {
-    if (outcome.error) return end_with(*outcome.error);
-    begin();
-    send(choice({{"text", ""}}, Json(finish_reason(outcome.generated.finish, false))));
-    finish(outcome, request.include_usage);
-  }
-
-  std::int64_t prompt_tokens = 0;
-
- private:
-  // The first chunk names the role, as OpenAI's does.
-  void begin() {
-    if (std::exchange(begun_, true)) return;
-    exchange_->begin_stream();
-    if (head_.chat) {
-      send(choice({{"delta", {{"role", "assistant"}, {"content", ""}}}}, nullptr));
-    }
-  }
-
-  Json choice(Json content, Json reason) const {
-    content["index"] = 0;
-    content["logprobs"] = nullptr;
-    content["finish_reason"] = std::move(reason);
-    return content;
-  }
-
-  void flush(const Generated& so_far, bool logprobs) {
-    Json found;
-    if (logprobs) found = chat_logprobs(tokenizer_, so_far, told_, so_far.ids.size());
-    told_ = so_far.ids.size();
-    send_text(std::exchange(held_, {}), std::move(found));
-  }
-
-  void send_text(std::string_view text, Json logprobs) {
-    begin();
-    const std::string clean = replace_invalid_utf8(text);
-    Json entry = head_.chat ? choice({{"delta", {{"content", clean}}}}, nullptr)
-                            : choice({{"text", clean}}, nullptr);
-    if (!logprobs.is_null()) entry["logprobs"] = std::move(logprobs);
-    send(std::move(entry));
-  }
-
-  // The name once, then the arguments.
-  void send_calls(const Json& calls) {
-    begin();
-    for (std::size_t i = 0; i < calls.size(); ++i) {
-      Json call = calls[i];
-      const std::string arguments = call["function"]["arguments"];
-      call["index"] = i;
-      call["function"]["arguments"] = "";
-      send(choice({{"delta", {{"tool_calls", Json::array({call})}}}}, nullptr));
-      const Json rest = {{"index", i}, {"function", {{"arguments", arguments}}}};
-      send(choice({{"delta", {{"tool_calls", Json::array({rest})}}}}, nullptr));
-    }
-  }
-
-  Generated slice(const Generated& all) {
-    Generated part;
-    for (; told_ < all.ids.size(); ++told_) {
-      part.ids.push_back(all.ids[told_]);
-      part.logprobs.push_back(all.logprobs[told_]);
-      if (told_ < all.top.size()) part.top.push_back(all.top[told_]);
-    }
-    return part;
-  }
-
-  void send(Json entry) {
-    exchange_->send_event(limbeck::to_text(chunk(head_, std::move(entry), nullptr)));
-  }
-
-  void finish(const Outcome& outcome, bool include_usage) {
-    if (include_usage) {
-      const Usage usage{prompt_tokens, static_cast<std::int64_t>(outcome.generated.ids.size()),
-                        outcome.cached_tokens};
-      exchange_->send_event(limbeck::to_text(chunk(head_, nullptr, &usage)));
-    }
-    exchange_->send_event("[DONE]");
-    exchange_->end_stream();
-  }
-
-  void end_with(const Error& error) {
-    const ApiError shown = from_outcome(error);
-    if (!begun_) return serve::send(*exchange_, shown);
-    exchange_->send_event(limbeck::to_text(shown.to_json()));
-    exchange_->end_stream();
-  }
-
-  std::shared_ptr<Exchange> exchange_;
-  const Tokenizer& tokenizer_;
-  ReplyHead head_;
-  std::string held_;      // not sent yet
-  std::size_t told_ = 0;  // tokens whose log-probabilities were sent
-  bool begun_ = false;
-};
-
 template <typename Asked>
 void submit_stream(Engine& engine, const std::shared_ptr<Exchange>& exchange,
-                   std::shared_ptr<Stream> stream, std::shared_ptr<const Asked> request,
+                   std::shared_ptr<AnswerStream> stream, std::shared_ptr<const Asked> request,
                    std::unique_ptr<Job> job) {
   stream->prompt_tokens = static_cast<std::int64_t>(job->prompt.size());
   job->on_text = [stream, request](const Generated& so_far, std::string_view piece) {
@@ -360,8 +147,8 @@ void Service::chat(const Json& body, const std::shared_ptr<Exchange>& exchange) 
     if (request->n > 1) throw ApiError(400, "n", "n: a stream has one answer");
     auto job = make_job(std::move(prompt), request->options, request->grammar, 0);
     return submit_stream<ChatRequest>(
-        engine_, exchange, std::make_shared<Stream>(exchange, tokenizer, std::move(head)), request,
-        std::move(job));
+        engine_, exchange, std::make_shared<AnswerStream>(exchange, tokenizer, std::move(head)),
+        request, std::move(job));
   }
   const auto prompt_tokens = static_cast<std::int64_t>(prompt.size());
   std::vector<std::unique_ptr<Job>> jobs;
@@ -393,8 +180,8 @@ void Service::completions(const Json& body, const std::shared_ptr<Exchange>& exc
     }
     auto job = make_job(prompts->front(), request->options, request->grammar, 0);
     return submit_stream<CompletionRequest>(
-        engine_, exchange, std::make_shared<Stream>(exchange, tokenizer, std::move(head)), request,
-        std::move(job));
+        engine_, exchange, std::make_shared<AnswerStream>(exchange, tokenizer, std::move(head)),
+        request, std::move(job));
   }
   std::vector<std::unique_ptr<Job>> jobs;
   for (const auto& prompt : *prompts) {

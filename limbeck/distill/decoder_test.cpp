@@ -110,7 +110,8 @@ TEST_P(DecoderOf, FloatAndBfloat16AgreeWithDouble) {
   EXPECT_LT((single - exact->grad).norm().item<double>() / norm, 1e-4);
   const auto [half, half_total] = grad_of(at::kBFloat16);
   EXPECT_NEAR(half_total / sums.total, 1, 0.02);
-  EXPECT_LT((half - exact->grad).norm().item<double>() / norm, 0.1);
+  // Eight bits a product; libtorch's sums of them differ between processors.
+  EXPECT_LT((half - exact->grad).norm().item<double>() / norm, 0.2);
 }
 
 TEST_P(DecoderOf, RecomputedGradientsAreTheSame) {

@@ -71,21 +71,23 @@ TEST_F(QuantizeAware, WritesWeightsThatRoundToWhatWasEvaluated) {
   EXPECT_NE(weights("rounded"), weights("out"));
 }
 
+// Of three values a weight: where rounding costs most, training for it gains most
+// (docs/distillation.md).
 TEST_F(QuantizeAware, DoesBetterThanRoundingAfterwards) {
   options.epochs = 6;
-  options.quantize.type = "q2_k";
+  options.quantize.type = "tq2_0";
   options.ema = 0;
   const auto dev = rule_rows(40);
   options.dev_rows = dev;
   const auto rounded_loss = [&](const char* name) {
     train(wide(), tokenizer, rows, options, {}, folder / name, nullptr);
-    round_model(folder / name, "q2_k", folder / (std::string(name) + "-rounded"));
+    round_model(folder / name, "tq2_0", folder / (std::string(name) + "-rounded"));
     return mean_loss(folder / (std::string(name) + "-rounded"), dev, 1);
   };
   const double aware = rounded_loss("aware");
   options.quantize = {};
   const double unaware = rounded_loss("unaware");
-  EXPECT_LT(aware, 0.9 * unaware);
+  EXPECT_LT(aware, 0.8 * unaware);
 }
 
 // What the run says of its best model is what the rounded file's rows cost.

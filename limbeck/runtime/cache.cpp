@@ -85,20 +85,20 @@ void Cache::store(const KernelTable& kernels, std::size_t layer, std::size_t seq
                   std::size_t head, std::size_t position, const float* key,
                   const float* value) noexcept {
   const std::size_t dim = shape_.head_dim, base = offset(layer, sequence, head);
-  std::uint8_t* value_row = values_.bytes().data() + base + position * row_;
+  void* value_row = values_.bytes().data() + base + position * row_;
   if (shape_.type == TensorType::q8_0) {
-    const auto encode = [&](const float* from, std::uint8_t* to) {
-      encode_row(shape_.type, {from, dim}, {reinterpret_cast<std::byte*>(to), row_});
+    const auto encode = [&](const float* from, void* to) {
+      encode_row(shape_.type, {from, dim}, {static_cast<std::byte*>(to), row_});
     };
     encode(key, keys_.bytes().data() + base + position * row_);
     return encode(value, value_row);
   }
   // Of dimension 0, in the block of positions.
-  std::uint8_t* first = keys_.bytes().data() + base + position / kBlock * kBlock * row_ +
-                        position % kBlock * (row_ / dim);
+  void* first = keys_.bytes().data() + base + position / kBlock * kBlock * row_ +
+                position % kBlock * (row_ / dim);
   if (shape_.type == TensorType::f16) {
-    auto* k = reinterpret_cast<std::uint16_t*>(first);
-    auto* v = reinterpret_cast<std::uint16_t*>(value_row);
+    auto* k = static_cast<std::uint16_t*>(first);
+    auto* v = static_cast<std::uint16_t*>(value_row);
     kernels.to_f16(value, dim, v);
     std::uint16_t halves[64];
     for (std::size_t d = 0; d < dim; d += 64) {
@@ -108,8 +108,8 @@ void Cache::store(const KernelTable& kernels, std::size_t layer, std::size_t seq
     }
     return;
   }
-  auto* k = reinterpret_cast<float*>(first);
-  std::copy_n(value, dim, reinterpret_cast<float*>(value_row));
+  auto* k = static_cast<float*>(first);
+  std::copy_n(value, dim, static_cast<float*>(value_row));
   for (std::size_t d = 0; d < dim; ++d) k[d * kBlock] = key[d];
 }
 

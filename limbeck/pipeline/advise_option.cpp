@@ -24,7 +24,6 @@ constexpr double kGenerationShare = 0.75, kPromptShare = 0.4, kPromptShare16 = 0
 // takes less.
 constexpr double kItemOverhead = 0.0005;
 constexpr double kRoundedBits = 8.4;  // a file of fewer holds rounded weights
-constexpr double kScratchBytes = 5e5;
 constexpr double kCachedBytes = 8e6;  // of weights that stay in the caches of a common core
 
 double count_of(const Architecture& a) { return static_cast<double>(parameter_count(a)); }
@@ -51,9 +50,9 @@ void predict_running(Option& option, const AdviseInput& input, const AdviseLimit
   const bool packed = option.bits < 15;
   const std::int64_t prompt = std::clamp<std::int64_t>(
       limits.context, 1, std::min<std::int64_t>(512, option.shape.context_length));
-  option.needed =
-      option.bytes + cache_bytes(option.shape, limits.context) + kScratchBytes +
-      static_cast<double>(scratch_bytes(option.shape, static_cast<std::size_t>(prompt), 1));
+  option.needed = option.bytes + cache_bytes(option.shape, limits.context) +
+                  static_cast<double>(scratch_bytes(option.shape, static_cast<std::size_t>(prompt),
+                                                    1, {.codes = packed, .bf16 = !packed}));
   option.memory = option.needed;
   const double read = bytes_per_token(option);
   const bool cached = read < kCachedBytes && machine.cache_bandwidth > 0;

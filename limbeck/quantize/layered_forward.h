@@ -1,5 +1,5 @@
-// The forward pass of many sequences with the weights of one layer in memory at a time: as fast as
-// whole passes, and all that a model larger than memory allows.
+// The forward pass of many sequences with the weights of one layer in memory at a time: one pass
+// over the model, and all that a model larger than memory allows.
 #pragma once
 
 #include <cstdint>

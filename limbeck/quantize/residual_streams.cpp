@@ -48,8 +48,11 @@ ResidualStreams::ResidualStreams(std::vector<std::size_t> sizes, std::uint64_t m
   }
   if (bytes > memory_bytes) {
     file_ = open_unnamed(folder.empty() ? std::filesystem::temp_directory_path() : folder);
-    if (::ftruncate(file_, static_cast<off_t>(bytes)) != 0)  // zeros until they are stored
-      fail(ErrorKind::io, "a temporary file of {} bytes: {}", bytes, std::strerror(errno));
+    if (::ftruncate(file_, static_cast<off_t>(bytes)) != 0) {  // zeros until they are stored
+      const int why = errno;
+      ::close(file_);
+      fail(ErrorKind::io, "a temporary file of {} bytes: {}", bytes, std::strerror(why));
+    }
   } else {
     held_.resize(sizes_.size());
   }

@@ -1,10 +1,11 @@
-# The file name says what a file is: x_test.cpp is a test, every other .cpp belongs to the library.
+# The file name says what a file is: x_test.cpp and x_test.h are of the tests, every other file is of the library.
 function(_limbeck_sources folder out_library out_tests out_headers)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/limbeck/${folder}/*.cpp)
   file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/limbeck/${folder}/*.h)
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
+  list(FILTER headers EXCLUDE REGEX "_test\\.h$")
   set(${out_library} ${sources} PARENT_SCOPE)
   set(${out_tests} ${tests} PARENT_SCOPE)
   set(${out_headers} ${headers} PARENT_SCOPE)
@@ -69,6 +70,8 @@ function(limbeck_program name folder)
     _limbeck_sources(${folder} sources tests headers)
     add_library(limbeck_${folder} OBJECT ${sources})
     target_link_libraries(limbeck_${folder} PRIVATE ${arg_DEPENDS} ${arg_LINK})
+    # All include CLI11, 15 s a file.
+    set_target_properties(limbeck_${folder} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 7)
   endif()
   add_executable(${name} $<TARGET_OBJECTS:limbeck_${folder}>)
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} ${arg_LINK})

@@ -7,17 +7,12 @@
 #include <random>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/patience_test.h"
 #include "limbeck/text/cpu_time.h"
 #include "limbeck/text/schema_validator.h"
 
 namespace limbeck {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(NDEBUG)
-constexpr double kSlow = 8;  // how much slower a build for finding errors may be
-#else
-constexpr double kSlow = 1;
-#endif
 
 Json json(std::string_view text) { return parse_json(text, "test"); }
 
@@ -286,7 +281,7 @@ TEST(Grammar, AmbiguityStaysSmall) {
   for (int i = 0; i < 200; ++i) ASSERT_TRUE(state.advance("["));
   for (int i = 0; i < 200; ++i) ASSERT_TRUE(state.advance("]"));
   EXPECT_TRUE(state.must_end());
-  EXPECT_LT(thread_seconds() - start, 0.5 * kSlow);
+  EXPECT_LT(thread_seconds() - start, 0.5 * kPatience);
 }
 
 // Every official case whose schema compiles: no text of the grammar may be a value that the suite

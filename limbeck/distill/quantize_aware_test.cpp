@@ -75,18 +75,22 @@ TEST_F(QuantizeAware, WritesWeightsThatRoundToWhatWasEvaluated) {
 // (docs/distillation.md).
 TEST_F(QuantizeAware, DoesBetterThanRoundingAfterwards) {
   options.epochs = 6;
-  options.quantize.type = "tq2_0";
   options.ema = 0;
   const auto dev = rule_rows(40);
   options.dev_rows = dev;
-  const auto rounded_loss = [&](const char* name) {
+  const auto rounded_loss = [&](const std::string& name) {
     train(wide(), tokenizer, rows, options, {}, folder / name, nullptr);
-    round_model(folder / name, "tq2_0", folder / (std::string(name) + "-rounded"));
-    return mean_loss(folder / (std::string(name) + "-rounded"), dev, 1);
+    round_model(folder / name, "tq2_0", folder / (name + "-rounded"));
+    return mean_loss(folder / (name + "-rounded"), dev, 1);
   };
-  const double aware = rounded_loss("aware");
-  options.quantize = {};
-  const double unaware = rounded_loss("unaware");
+  double aware = 0, unaware = 0;  // of three runs: one varies with the processor by a tenth
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    options.seed = seed;
+    options.quantize.type = "tq2_0";
+    aware += rounded_loss("aware-" + std::to_string(seed));
+    options.quantize = {};
+    unaware += rounded_loss("unaware-" + std::to_string(seed));
+  }
   EXPECT_LT(aware, 0.8 * unaware);
 }
 

@@ -15,7 +15,7 @@
 namespace limbeck::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kAdviseExamples =
     "limbeck advise model --task tasks/routing --max-size 300MB --recipe recipe.yaml\n"
     "limbeck advise model.gguf --max-memory 8GB --general --measure";
 
@@ -32,7 +32,7 @@ int run_advise(int argc, char** argv) {
   Arguments arguments("advise",
                       "Quantize, distil, or both? A ranked plan with size, memory, speed and cost, "
                       "where each expectation comes from, and what would change the answer.",
-                      kExamples);
+                      kAdviseExamples);
   CLI::App& app = arguments.app();
   app.add_option("model", model, "Model folder, .gguf file, or a folder with config.json alone")
       ->required();

@@ -14,7 +14,7 @@
 namespace limbeck::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kCompareExamples =
     "limbeck compare teacher teacher-q4_k_m.gguf student --task tasks/routing\n"
     "limbeck compare teacher student --task tasks/routing --bits 8,4,3,2 --html report.html\n"
     "limbeck compare a.gguf http://127.0.0.1:8080/v1#big --task tasks/routing --json results.json";
@@ -37,7 +37,7 @@ int run_compare(int argc, char** argv) {
   Arguments arguments("compare",
                       "Measure models side by side: size, speed, accuracy with intervals, general "
                       "ability. The first is what the others are compared with.",
-                      kExamples);
+                      kCompareExamples);
   arguments.app()
       .add_option("models", models,
                   "Folders, .gguf files or http://host:port/v1#name; NAME=PATH names one")

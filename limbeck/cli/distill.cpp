@@ -18,7 +18,7 @@
 namespace limbeck::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kDistillExamples =
     "limbeck distill --teacher teacher --student '{hidden: 64, layers: 3, heads: 4}' --task "
     "tasks/routing -o student\n"
     "limbeck distill --teacher big.gguf --student small-model --task tasks/routing -o student "
@@ -55,7 +55,7 @@ int run_distill(int argc, char** argv) {
       "loss, "
       "soft_weight, temperature, epochs, learning_rate, batch_tokens, lora, on_policy, "
       "hidden, attention, ema, patience, ..: docs/distillation.md",
-      kExamples);
+      kDistillExamples);
   CLI::App& app = arguments.app();
   app.add_option("--teacher", teacher.model,
                  "Model folder, .gguf file, or http://host:port/v1#name")

@@ -16,7 +16,7 @@ namespace limbeck::cli {
 namespace {
 
 constexpr std::uint64_t kMostTextBytes = std::uint64_t{1} << 30;
-constexpr const char* kExamples =
+constexpr const char* kEvalExamples =
     "limbeck eval model.gguf --task tasks/routing --json\n"
     "limbeck eval small.gguf --text wiki.txt --reference original --context 1024";
 
@@ -242,7 +242,7 @@ int eval_text(const EvalOptions& options, ThreadPool& pool, bool json) {
 
 int run_eval(int argc, char** argv) {
   EvalOptions options;
-  Arguments arguments("eval", "Score a model on a task's test set, or on a text", kExamples);
+  Arguments arguments("eval", "Score a model on a task's test set, or on a text", kEvalExamples);
   add_options(arguments.app(), options);
   arguments.add_json();
   if (!arguments.parse(argc, argv)) return 0;

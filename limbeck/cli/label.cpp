@@ -12,7 +12,7 @@
 namespace limbeck::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kLabelExamples =
     "limbeck label --task tasks/routing --teacher teacher -o answers.sqlite --signal top_k\n"
     "limbeck label --task tasks/routing --teacher http://127.0.0.1:8080/v1#big -o answers.sqlite "
     "--dry-run";
@@ -137,7 +137,7 @@ int run_label(int argc, char** argv) {
   Arguments arguments("label",
                       "Answer a task's training inputs with a teacher, into a store that "
                       "is never paid for twice",
-                      kExamples);
+                      kLabelExamples);
   add_options(arguments.app(), options);
   arguments.add_json();
   if (!arguments.parse(argc, argv)) return 0;

@@ -17,7 +17,7 @@
 namespace limbeck::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kRunExamples =
     "limbeck run examples/helpdesk/recipe.yaml\n"
     "limbeck run examples/helpdesk/recipe.yaml --resume";
 
@@ -49,7 +49,7 @@ int run_run(int argc, char** argv) {
       "from: teacher, layers, ffn, ..; vocabulary}; distill {epochs, loss, control, "
       "..}; quantize [{type | bpw | size, method, of}];\ncompare {tasks, texts, bits, limit}. "
       "Without a student the teacher is quantized and compared. All keys: docs/distillation.md.",
-      kExamples);
+      kRunExamples);
   arguments.app().add_option("recipe", recipe_path, "The recipe, a YAML file")->required();
   arguments.app().add_option("--run-dir", run_dir,
                              "Folder of this run: made if absent, resumed if there");

@@ -14,7 +14,7 @@
 namespace limbeck::cli {
 namespace {
 
-constexpr const char* kExamples =
+constexpr const char* kSynthesizeExamples =
     "limbeck synthesize --task tasks/routing --teacher http://127.0.0.1:8080/v1#big --count 2000 "
     "-o train-new.jsonl\n"
     "limbeck synthesize --task tasks/routing --teacher big.gguf --teacher other.gguf -o new.jsonl";
@@ -53,7 +53,7 @@ int run_synthesize(int argc, char** argv) {
   Arguments arguments("synthesize",
                       "New training rows from a few: a teacher writes inputs like the task's own, "
                       "and answers them; what is invalid, doubtful or said already is left out",
-                      kExamples);
+                      kSynthesizeExamples);
   CLI::App& app = arguments.app();
   app.add_option("--task", task_folder, "Task folder: its rows with outputs are the seeds")
       ->required();

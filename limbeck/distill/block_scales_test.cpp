@@ -17,7 +17,7 @@
 namespace limbeck::distill {
 namespace {
 
-constexpr std::int64_t kRows = 3, kColumns = 512;
+constexpr std::int64_t kWeightRows = 3, kColumns = 512;
 
 std::vector<float> normals(std::size_t n, double deviation, std::uint64_t seed) {
   Random random(seed);
@@ -47,13 +47,14 @@ std::vector<TensorType> types_with_scales() {
 
 class Scales : public testing::TestWithParam<TensorType> {
  protected:
-  std::vector<std::byte> stored = encoded(GetParam(), normals(kRows* kColumns, 0.05, 5), kColumns);
-  BlockScales scales{GetParam(), kRows, kColumns, stored};
+  std::vector<std::byte> stored =
+      encoded(GetParam(), normals(kWeightRows* kColumns, 0.05, 5), kColumns);
+  BlockScales scales{GetParam(), kWeightRows, kColumns, stored};
   std::vector<float> factors = normals(static_cast<std::size_t>(scales.factors()), 0.03, 6);
 
   double loss(std::span<const float> slopes, std::span<const float> at) const {
     std::vector<float> weights(slopes.size());
-    scales.decode(at, 0, kRows, weights.data());
+    scales.decode(at, 0, kWeightRows, weights.data());
     double sum = 0;
     for (std::size_t i = 0; i < weights.size(); ++i) sum += double{slopes[i]} * double{weights[i]};
     return sum;
@@ -65,9 +66,9 @@ INSTANTIATE_TEST_SUITE_P(Types, Scales, testing::ValuesIn(types_with_scales()),
                          });
 
 TEST_P(Scales, GradientIsThatOfFiniteDifferences) {
-  const auto slopes = normals(kRows * kColumns, 1, 7);
+  const auto slopes = normals(kWeightRows * kColumns, 1, 7);
   std::vector<float> gradient(factors.size());
-  scales.gradient(slopes.data(), 0, kRows, gradient);
+  scales.gradient(slopes.data(), 0, kWeightRows, gradient);
   double largest = 0;
   for (const float g : gradient) largest = std::max(largest, std::fabs(double{g}));
   // Linear but for the rounding to binary16, of which a wide step leaves little: 2^-11 / .25.
@@ -81,7 +82,7 @@ TEST_P(Scales, GradientIsThatOfFiniteDifferences) {
 
 TEST_P(Scales, ChangeNoOtherBit) {
   std::vector<std::byte> bytes(stored.size());
-  scales.encode(factors, 0, kRows, bytes);
+  scales.encode(factors, 0, kWeightRows, bytes);
   const std::size_t size = info(GetParam()).block_bytes;
   std::size_t changed = 0;
   for (std::size_t at = 0; at < bytes.size(); ++at) {
@@ -97,14 +98,14 @@ TEST_P(Scales, ChangeNoOtherBit) {
   }
   EXPECT_GT(changed, 0u);
   // What is trained on is what the file's reader makes of these bytes.
-  std::vector<float> trained(kRows * kColumns), read(kColumns);
-  scales.decode(factors, 0, kRows, trained.data());
-  for (std::size_t r = 0; r < kRows; ++r) {
+  std::vector<float> trained(kWeightRows * kColumns), read(kColumns);
+  scales.decode(factors, 0, kWeightRows, trained.data());
+  for (std::size_t r = 0; r < kWeightRows; ++r) {
     const std::size_t row = row_bytes(GetParam(), kColumns);
     decode_row(GetParam(), std::span(bytes).subspan(r * row, row), read);
     EXPECT_EQ(std::memcmp(read.data(), trained.data() + r * kColumns, kColumns * 4), 0);
   }
-  scales.encode(std::vector<float>(factors.size()), 0, kRows, bytes);
+  scales.encode(std::vector<float>(factors.size()), 0, kWeightRows, bytes);
   EXPECT_EQ(bytes, stored);
 }
 

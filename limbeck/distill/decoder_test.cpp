@@ -39,10 +39,10 @@ std::shared_ptr<Parameters> randomized(const Architecture& a, at::ScalarType typ
   return p;
 }
 
-const std::vector<std::vector<TokenId>> kRows = {
+const std::vector<std::vector<TokenId>> kPrompts = {
     {1, 5, 9, 28, 3, 7, 5, 0, 11}, {2, 2, 4, 6, 8, 10}, {13, 14}};
 
-std::vector<std::span<const TokenId>> views() { return {kRows.begin(), kRows.end()}; }
+std::vector<std::span<const TokenId>> views() { return {kPrompts.begin(), kPrompts.end()}; }
 
 at::Tensor loss_of(const TorchDecoder& decoder, LossSums& sums) {
   const auto batch = pack(views());
@@ -134,7 +134,7 @@ TEST_P(DecoderOf, RowsPackedTogetherGiveWhatTheyGiveAlone) {
   const TorchDecoder decoder(randomized(small(GetParam()), at::kDouble, at::kDouble));
   const auto together = decoder.logits(pack(views()));
   std::int64_t at = 0;
-  for (const auto& row : kRows) {
+  for (const auto& row : kPrompts) {
     const std::span<const TokenId> view = row;
     const auto alone = decoder.logits(pack({&view, 1}));
     EXPECT_TRUE(at::allclose(together.narrow(0, at, alone.size(0)), alone, 1e-10, 1e-10));

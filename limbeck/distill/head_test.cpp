@@ -11,7 +11,7 @@
 namespace limbeck::distill {
 namespace {
 
-constexpr std::int64_t kRows = 301, kWidth = 7, kVocab = 53;  // odd, three chunks
+constexpr std::int64_t kHeadRows = 301, kWidth = 7, kVocab = 53;  // odd, three chunks
 
 enum class Signal { labels, dense, top_k, counts, mixed };
 
@@ -42,12 +42,12 @@ class HeadLoss : public testing::TestWithParam<Case> {
  protected:
   HeadLoss() {
     torch::manual_seed(11);
-    hidden = at::randn({kRows, kWidth}, at::kDouble);
+    hidden = at::randn({kHeadRows, kWidth}, at::kDouble);
     weight = at::randn({kVocab, kWidth}, at::kDouble);
-    teacher_hidden = at::randn({kRows, kWidth + 2}, at::kDouble);
+    teacher_hidden = at::randn({kHeadRows, kWidth + 2}, at::kDouble);
     teacher_weight = at::randn({kVocab, kWidth + 2}, at::kDouble) * 0.7;
     const auto z = at::linear(teacher_hidden, teacher_weight);
-    for (std::int64_t i = 0; i < kRows; ++i) {
+    for (std::int64_t i = 0; i < kHeadRows; ++i) {
       targets.labels.push_back(static_cast<TokenId>((i * 17) % kVocab));
       const auto signal = GetParam().signal;
       if (signal == Signal::top_k || (signal == Signal::mixed && i % 3 == 0)) {
@@ -100,7 +100,7 @@ TEST_P(HeadLoss, EqualsTheDenseReferenceInValueAndGradient) {
   EXPECT_NEAR(sums.cross_entropy / expected.cross_entropy.item<double>(), 1, 1e-9);
   EXPECT_NEAR(sums.soft, expected.soft.item<double>(), 1e-6 + 1e-6 * std::abs(sums.soft));
   EXPECT_EQ(sums.soft_targets, expected.soft_targets);
-  EXPECT_EQ(sums.targets, kRows);
+  EXPECT_EQ(sums.targets, kHeadRows);
   EXPECT_LT(relative(own.grad(), h.grad()), 1e-6);
   EXPECT_LT(relative(output.grad, w.grad()), 1e-6);
 }

@@ -13,7 +13,7 @@
 namespace limbeck::distill {
 namespace {
 
-constexpr std::uint64_t kStream = 0x6c6f7261;  // apart from the streams of random weights
+constexpr std::uint64_t kAdapterStream = 0x6c6f7261;  // apart from the streams of random weights
 
 // "blk.3.attn_q.weight" -> "attn_q"; empty for anything but a layer's matrix.
 std::string_view stem(const TensorSpec& spec) {
@@ -105,7 +105,7 @@ Adapters::Adapters(const Architecture& architecture, const LoraOptions& options,
   std::vector<double> numbers;
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     auto a = a_of(targets_[i], parameters_->value);
-    Random random(seed, kStream + i);
+    Random random(seed, kAdapterStream + i);
     const double most = 1 / std::sqrt(static_cast<double>(a.size(1)));
     numbers.resize(static_cast<std::size_t>(a.numel()));
     for (auto& x : numbers) x = (2 * random.uniform() - 1) * most;

@@ -28,10 +28,10 @@ Architecture small(Family family) {
   return a;
 }
 
-const std::vector<std::vector<TokenId>> kRows = {{1, 5, 9, 28, 3, 7}, {2, 2, 4, 6}};
+const std::vector<std::vector<TokenId>> kLoraRows = {{1, 5, 9, 28, 3, 7}, {2, 2, 4, 6}};
 
 TokenBatch batch() {
-  const std::vector<std::span<const TokenId>> views(kRows.begin(), kRows.end());
+  const std::vector<std::span<const TokenId>> views(kLoraRows.begin(), kLoraRows.end());
   return pack(views);
 }
 

@@ -12,7 +12,7 @@
 namespace limbeck::distill {
 namespace {
 
-constexpr std::uint64_t kStream = 0x6d617463;  // apart from the streams of random weights
+constexpr std::uint64_t kProjectionStream = 0x6d617463;  // apart from the streams of random weights
 
 std::string projection_name(std::int64_t layer) {
   return fmt::format("{}hidden.{}.weight", kTrainingOnly, layer);
@@ -125,7 +125,7 @@ void FeatureMatch::randomize(Parameters& trained, std::uint64_t seed) {
   for (std::size_t i = 0; i < trained.slots().size(); ++i) {
     const auto& slot = trained.slots()[i];
     if (!slot.name.starts_with(fmt::format("{}hidden.", kTrainingOnly))) continue;
-    Random random(seed, kStream + i);
+    Random random(seed, kProjectionStream + i);
     const double deviation = 1 / std::sqrt(static_cast<double>(slot.shape[1]));
     numbers.resize(static_cast<std::size_t>(slot.count));
     for (auto& x : numbers) x = random.normal() * deviation;

@@ -10,7 +10,7 @@
 namespace limbeck::distill {
 namespace {
 
-constexpr std::uint64_t kStream = 0x706f6c6963790000;  // a stream for each step
+constexpr std::uint64_t kRolloutStream = 0x706f6c6963790000;  // a stream for each step
 
 std::int64_t targets_of(const TrainRow& row) {
   return static_cast<std::int64_t>(row.tokens.size()) - row.first_target;
@@ -27,7 +27,7 @@ OnPolicy::OnPolicy(const TrainOptions& options, std::span<const TrainRow> rows,
 
 std::vector<OnPolicy::Choice> OnPolicy::choices(std::int64_t step) const {
   const OnPolicyOptions& o = options_.on_policy;
-  Random random(options_.seed, kStream + static_cast<std::uint64_t>(step));
+  Random random(options_.seed, kRolloutStream + static_cast<std::uint64_t>(step));
   std::vector<Choice> out;
   for (const auto& micro : plan_[static_cast<std::size_t>(step)].micro) {
     for (const auto row : micro.rows) {

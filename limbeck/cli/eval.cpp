@@ -8,6 +8,7 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/cli/arguments.h"
+#include "limbeck/cli/cache_option.h"
 #include "limbeck/evaluate/evaluate.h"
 #include "limbeck/format/rows.h"
 #include "limbeck/teacher/label.h"
@@ -25,6 +26,7 @@ struct EvalOptions {
   std::int64_t limit = 0, max_tokens = 0, context = 512, skip = 0;
   bool free_form = false, second_half = false, ids = false, beyond_context = false;
   std::string records;
+  TensorType cache = TensorType::f32;
 };
 
 void add_options(CLI::App& app, EvalOptions& options) {
@@ -54,6 +56,7 @@ void add_options(CLI::App& app, EvalOptions& options) {
   app.add_flag("--beyond-context", options.beyond_context,
                "Text: allow windows longer than the context that the file states");
   app.add_flag("--ids", options.ids, "Text: lines of token ids, each line a window");
+  add_cache_option(app, options.cache, "Text: keys and values are kept as f32, f16 or q8_0");
 }
 
 // Answers made elsewhere: {"answer": text} for each item, in the order of the test set (what
@@ -190,8 +193,8 @@ TextResult text_result(const EvalOptions& options, ThreadPool& pool) {
   }
   if (options.ids) {
     const auto windows = read_id_windows(options.text);
-    return evaluate_windows(model, nullptr, pool, windows, 1, reference.get(),
-                            options.beyond_context);
+    return evaluate_windows(model, nullptr, pool, windows,
+                            {1, options.beyond_context, options.cache}, reference.get());
   }
   TextOptions text;
   text.context = options.context;
@@ -208,6 +211,7 @@ TextResult text_result(const EvalOptions& options, ThreadPool& pool) {
   text.separator = options.records == "line" ? "\n" : options.records;
   text.skip_records = options.skip;
   text.max_records = options.limit;
+  text.cache = options.cache;
   return evaluate_text(model, checkpoint.tokenizer(), pool, read_file(options.text, kMostTextBytes),
                        text, reference.get());
 }

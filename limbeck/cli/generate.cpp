@@ -14,6 +14,7 @@
 #include "limbeck/base/progress.h"
 #include "limbeck/base/terminal.h"
 #include "limbeck/cli/arguments.h"
+#include "limbeck/cli/cache_option.h"
 #include "limbeck/cli/model_commands.h"
 #include "limbeck/runtime/speculative.h"
 #include "limbeck/text/chat_prompt.h"
@@ -27,6 +28,7 @@ struct GenerateArguments {
   std::vector<TokenId> ids;
   bool chat = false;
   int logprobs = 0, draft_tokens = 8;
+  TensorType cache = TensorType::f32;
   GenerateOptions options;
 };
 
@@ -52,6 +54,7 @@ void add_options(Arguments& arguments, GenerateArguments& g) {
   app.add_option("--draft-tokens", g.draft_tokens, "Drafted at a time, at most")
       ->check(CLI::Range(1, 64))
       ->needs(draft);
+  add_cache_option(app, g.cache);
   app.add_flag("--ignore-eos", g.options.ignore_eos, "Go on after the end-of-text token");
   arguments.add_json();
 }
@@ -88,7 +91,7 @@ Json logprobs_json(const Generated& generated) {
 // The model that drafts, where one is asked for.
 struct Draft {
   Draft(const std::string& path, const Checkpoint& target, const ModelOptions& options,
-        ThreadPool& pool, std::int64_t context)
+        ThreadPool& pool, DecoderOptions decoder_options)
       : checkpoint(Checkpoint::open(path)), model(checkpoint, options) {
     const bool both = checkpoint.has_tokenizer() && target.has_tokenizer();
     const bool neither = !checkpoint.has_tokenizer() && !target.has_tokenizer();
@@ -98,9 +101,9 @@ struct Draft {
                "{}: its vocabulary is not that of {}", path, target.path().string());
     }
     if (both) tokens.emplace(target.tokenizer(), checkpoint.tokenizer());
-    decoder.emplace(
-        model, pool,
-        DecoderOptions{.context = std::min(context, checkpoint.architecture().context_length)});
+    decoder_options.context =
+        std::min(decoder_options.context, checkpoint.architecture().context_length);
+    decoder.emplace(model, pool, decoder_options);
   }
   const Checkpoint checkpoint;
   const Model model;
@@ -155,11 +158,12 @@ int run_generate(int argc, char** argv) {
   // No more context than the answer can need: some models scale their positions by it.
   const auto needed = static_cast<std::int64_t>(prompt.size()) + g.options.max_tokens;
   const std::int64_t limit = checkpoint.architecture().context_length;
-  Decoder decoder(model, pool, {.context = std::min(needed, limit)});
+  const DecoderOptions decoder_options{.context = std::min(needed, limit), .cache = g.cache};
+  Decoder decoder(model, pool, decoder_options);
   std::optional<Draft> draft;
   if (!g.draft.empty()) {
     draft.emplace(g.draft, checkpoint, ModelOptions{.threads = arguments.common().threads}, pool,
-                  std::min(needed, limit));
+                  decoder_options);
   }
   const auto begin = std::chrono::steady_clock::now();
   const Generated generated =

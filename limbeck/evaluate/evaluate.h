@@ -48,6 +48,7 @@ struct TextOptions {
   // own, the rest of a longer one left out. "\n": each line.
   std::string separator;
   std::int64_t skip_records = 0, max_records = 0;  // pieces left out at the start; 0: all
+  TensorType cache = TensorType::f32;  // the model's keys and values; the reference's stay f32
 };
 
 struct TextResult {
@@ -72,12 +73,15 @@ std::vector<std::vector<TokenId>> text_windows(const Tokenizer& tokenizer, std::
 TextResult evaluate_text(const Model& model, const Tokenizer& tokenizer, ThreadPool& pool,
                          std::string_view text, const TextOptions& options,
                          const Model* reference = nullptr);
-// `tokenizer` only counts bytes; nullptr: none are counted. `first_target`: the position in each
-// window where predictions begin, >= 1.
+struct WindowOptions {
+  std::int64_t first_target = 1;  // the position in each window where predictions begin, >= 1
+  bool beyond_context = false;    // as in TextOptions
+  TensorType cache = TensorType::f32;
+};
+// `tokenizer` only counts bytes; nullptr: none are counted.
 TextResult evaluate_windows(const Model& model, const Tokenizer* tokenizer, ThreadPool& pool,
                             std::span<const std::vector<TokenId>> windows,
-                            std::int64_t first_target = 1, const Model* reference = nullptr,
-                            bool beyond_context = false);
+                            const WindowOptions& options = {}, const Model* reference = nullptr);
 
 // {"tokens", "nll", "perplexity", "perplexity_low", "perplexity_high", "bits_per_byte"} and, with a
 // reference, "kl": {"mean", "median", "p999", "max", "low", "high"}, "same_top1" with _low, _high.

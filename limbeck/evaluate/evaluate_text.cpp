@@ -48,13 +48,14 @@ double divergence(std::span<const float> p, double p_total, std::span<const floa
 class TextRun {
  public:
   TextRun(const Model& model, const Model* reference, ThreadPool& pool, std::int64_t context,
-          bool beyond)
+          const WindowOptions& given)
       : pool_(pool), vocab_(static_cast<std::size_t>(model.architecture().vocab_size)) {
     DecoderOptions options;
     options.context = context;
-    options.beyond = beyond;
-    decoder_ = std::make_unique<Decoder>(model, pool, options);
+    options.beyond = given.beyond_context;
     if (reference != nullptr) reference_ = std::make_unique<Decoder>(*reference, pool, options);
+    options.cache = given.cache;
+    decoder_ = std::make_unique<Decoder>(model, pool, options);
   }
 
   // Adds the positions that predict window[first_target ..].
@@ -137,8 +138,8 @@ void add_reference(TextResult& result, const std::vector<Position>& positions) {
   result.kl_max = static_cast<double>(kl.back());
 }
 
-void check_windows(std::span<const std::vector<TokenId>> windows, std::int64_t first_target,
-                   const Model& model, const Model* reference, bool beyond) {
+void check_windows(std::span<const std::vector<TokenId>> windows, const WindowOptions& options,
+                   const Model& model, const Model* reference) {
   const Architecture& mine = model.architecture();
   std::int64_t context = mine.context_length;
   if (reference != nullptr) {
@@ -153,9 +154,10 @@ void check_windows(std::span<const std::vector<TokenId>> windows, std::int64_t f
                "them");
     }
   }
-  if (first_target < 1) fail(ErrorKind::usage, "predictions begin at token 1 at the earliest");
+  if (options.first_target < 1)
+    fail(ErrorKind::usage, "predictions begin at token 1 at the earliest");
   for (const auto& window : windows) {
-    if (!beyond && static_cast<std::int64_t>(window.size()) > context) {
+    if (!options.beyond_context && static_cast<std::int64_t>(window.size()) > context) {
       fail_try(ErrorKind::usage, fmt::format("use windows of at most {} tokens", context),
                "a window has {} tokens, the context is {}", window.size(), context);
     }
@@ -166,17 +168,16 @@ void check_windows(std::span<const std::vector<TokenId>> windows, std::int64_t f
 
 TextResult evaluate_windows(const Model& model, const Tokenizer* tokenizer, ThreadPool& pool,
                             std::span<const std::vector<TokenId>> windows,
-                            std::int64_t first_target, const Model* reference,
-                            bool beyond_context) {
-  check_windows(windows, first_target, model, reference, beyond_context);
+                            const WindowOptions& options, const Model* reference) {
+  check_windows(windows, options, model, reference);
   std::size_t longest = 0, total = 0;
   for (const auto& window : windows) {
     longest = std::max(longest, window.size());
     total += window.size();
   }
   TextResult result;
-  const auto first = static_cast<std::size_t>(first_target);
-  TextRun run(model, reference, pool, static_cast<std::int64_t>(longest), beyond_context);
+  const auto first = static_cast<std::size_t>(options.first_target);
+  TextRun run(model, reference, pool, static_cast<std::int64_t>(longest), options);
   Progress progress("evaluate", total, "tokens");
   std::size_t done = 0;
   for (const auto& window : windows) {
@@ -207,8 +208,8 @@ TextResult evaluate_text(const Model& model, const Tokenizer& tokenizer, ThreadP
                          const Model* reference) {
   const auto windows = text_windows(tokenizer, text, options);
   const std::int64_t first = options.score_all ? 1 : options.context / 2 + 1;
-  return evaluate_windows(model, &tokenizer, pool, windows, first, reference,
-                          options.beyond_context);
+  return evaluate_windows(model, &tokenizer, pool, windows,
+                          {first, options.beyond_context, options.cache}, reference);
 }
 
 Json to_json(const TextResult& result) {

@@ -87,6 +87,26 @@ TEST_F(Stories, AModelAgainstItself) {
   EXPECT_EQ(json["same_top1"], 1);
 }
 
+// What a smaller cache costs: nothing beside what a token's own uncertainty is, and more for 8 bits
+// than for 16.
+TEST_F(Stories, ASmallerCacheIsMeasured) {
+  const Checkpoint checkpoint = Checkpoint::open(folder_ / "TinyStories-656K");
+  const Model model(checkpoint);
+  TextOptions options;
+  options.max_tokens = 700;
+  options.context = 128;
+  const auto divergence = [&](TensorType cache) {
+    options.cache = cache;
+    return evaluate_text(model, checkpoint.tokenizer(), pool_, read_file(text_, 4u << 20), options,
+                         &model)
+        .kl.value;
+  };
+  const double f16 = divergence(TensorType::f16), q8_0 = divergence(TensorType::q8_0);
+  EXPECT_GT(f16, 0);
+  EXPECT_GT(q8_0, f16);
+  EXPECT_LT(q8_0, 1e-3);
+}
+
 // KL by its formula from the two models' own logits; the second model's head is scaled by .8.
 TEST_F(Stories, KlAgainstTheFormula) {
   std::string name = (fs::temp_directory_path() / "limbeck-kl-XXXXXX").string();
@@ -110,7 +130,7 @@ TEST_F(Stories, KlAgainstTheFormula) {
   const Checkpoint changed = Checkpoint::open(folder / "changed");
   const Model reference(original), model(changed);
   const std::vector<std::vector<TokenId>> windows{{1, 80, 147, 201, 282, 57, 313}};
-  const TextResult result = evaluate_windows(model, nullptr, pool_, windows, 1, &reference);
+  const TextResult result = evaluate_windows(model, nullptr, pool_, windows, {}, &reference);
   fs::remove_all(folder);
 
   Decoder p_decoder(reference, pool_), q_decoder(model, pool_);
@@ -152,14 +172,14 @@ TEST_F(Stories, SecondHalvesAreTheSecondHalvesOfTheWholeWindows) {
     EXPECT_EQ(window.front(), tokenizer.bos());
   }
   const auto sum = [&](std::int64_t first) {
-    return evaluate_windows(model, nullptr, pool_, windows, first);
+    return evaluate_windows(model, nullptr, pool_, windows, {.first_target = first});
   };
   const TextResult all = sum(1), half = sum(33);
   EXPECT_EQ(half.tokens, static_cast<std::int64_t>(windows.size()) * 31);
   double first_halves = 0;
   std::vector<std::vector<TokenId>> cut;
   for (const auto& window : windows) cut.emplace_back(window.begin(), window.begin() + 33);
-  first_halves = evaluate_windows(model, nullptr, pool_, cut, 1).nll;
+  first_halves = evaluate_windows(model, nullptr, pool_, cut).nll;
   EXPECT_NEAR(all.nll, first_halves + half.nll, 1e-2);
 }
 

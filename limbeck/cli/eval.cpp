@@ -232,10 +232,12 @@ int eval_text(const EvalOptions& options, ThreadPool& pool, bool json) {
   if (result.bytes > 0)
     table.push_back({"bits per byte", fmt::format("{:.4f}", result.bits_per_byte)});
   if (result.has_reference) {
-    table.push_back({"KL, mean (nats)", interval_text(result.kl)});
-    table.push_back({"KL, median", fmt::format("{:.5f}", result.kl_median)});
-    table.push_back({"KL, 99.9 %", fmt::format("{:.5f}", result.kl_p999)});
-    table.push_back({"KL, largest", fmt::format("{:.5f}", result.kl_max)});
+    const Interval& kl = result.kl;  // of any size: by digits that count
+    table.push_back(
+        {"KL, mean (nats)", fmt::format("{:.3g}  [{:.3g}, {:.3g}]", kl.value, kl.low, kl.high)});
+    table.push_back({"KL, median", fmt::format("{:.3g}", result.kl_median)});
+    table.push_back({"KL, 99.9 %", fmt::format("{:.3g}", result.kl_p999)});
+    table.push_back({"KL, largest", fmt::format("{:.3g}", result.kl_max)});
     table.push_back({"same top token", interval_text(result.same_top1)});
   }
   print(fmt::format("{} tokens\n{}", result.tokens, text_table(table)));

@@ -199,7 +199,7 @@ TEST(Safetensors, LargeHostileHeadersAreRefusedFast) {
   EXPECT_THROW(parse(file_of(many + R"("t9":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})", 0)),
                Error);
   EXPECT_THROW(parse(file_of("{\"a\":" + std::string(50'000'000, '['), 0)), Error);
-  EXPECT_LT(time.seconds(), 4 * kPatience);
+  EXPECT_LT(time.seconds(), 6 * kPatience);  // three times what it takes
 }
 
 TEST(Safetensors, WhatIsWrittenReadsBackEqual) {

@@ -38,7 +38,7 @@ td.left,th.left{text-align:left}td.wrap,th.wrap{white-space:normal;min-width:11r
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1rem}
 figure h3{font-size:1rem;margin:0 0 .5rem}figcaption{margin-top:.5rem}
 svg{width:100%;height:auto;display:block}svg text{fill:var(--ink);font-size:12px}
-.grid{stroke:var(--line);stroke-width:1}.bar{stroke:var(--soft);stroke-width:1.3}
+.grid{stroke:var(--line);stroke-width:1}.leader{stroke:var(--soft);stroke-width:.8}.bar{stroke:var(--soft);stroke-width:1.3}
 .mark{stroke-width:2}.w0{stroke:var(--w0);fill:var(--w0)}.w1{stroke:var(--w1);fill:var(--w1)}.w2{stroke:var(--w2);fill:var(--w2)}.w3{stroke:var(--w3);fill:var(--w3)}.w4{stroke:var(--w4);fill:var(--w4)}
 .mark.off{fill:var(--card)}.curve{fill:none;stroke-width:2}.frontier{fill:none;stroke:var(--soft);stroke-width:1.3;stroke-dasharray:5 4}
 .legend{display:flex;flex-wrap:wrap;gap:.3rem 1.4rem;list-style:none;padding:0;margin:0 0 .8rem;font-size:.9rem}.legend li{display:flex;align-items:center;gap:.4rem}.legend svg{width:18px;height:18px}

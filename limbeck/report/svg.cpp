@@ -8,20 +8,12 @@
 
 #include "limbeck/base/utf8.h"
 #include "limbeck/report/svg_axis.h"
+#include "limbeck/report/svg_labels.h"
 
 namespace limbeck::report {
 namespace {
 
 constexpr double kWidth = 640, kHeight = 360, kLeft = 64, kRight = 24, kTop = 18, kBottom = 54;
-constexpr double kCharacter = 6.6, kLine = 14;  // size of a label's text
-constexpr std::size_t kLabelCharacters = 26;
-
-struct Box {
-  double left, top, right, bottom;
-  bool meets(const Box& other) const {
-    return left < other.right && other.left < right && top < other.bottom && other.top < bottom;
-  }
-};
 
 std::string line(double x1, double y1, double x2, double y2, const char* kind) {
   return fmt::format("<line class=\"{}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>",
@@ -31,23 +23,6 @@ std::string line(double x1, double y1, double x2, double y2, const char* kind) {
 std::string text(double x, double y, const char* anchor, const std::string& content) {
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>", x, y, anchor,
                      html_escape(content));
-}
-
-// Names too long for a plot are cut in the middle: their ends tell them apart.
-std::string short_label(const std::string& label) {
-  const std::string clean = replace_invalid_utf8(label);
-  std::vector<std::size_t> starts;
-  for (std::size_t i = 0; i < clean.size(); ++i) {
-    if ((static_cast<unsigned char>(clean[i]) & 0xc0) != 0x80) starts.push_back(i);
-  }
-  if (starts.size() <= kLabelCharacters) return clean;
-  const std::size_t half = kLabelCharacters / 2;
-  return clean.substr(0, starts[half]) + "\u2026" + clean.substr(starts[starts.size() - half]);
-}
-
-std::size_t characters(const std::string& label) {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      label, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 std::string axes(const Plot& plot, const Axis& x, const Axis& y) {
@@ -91,48 +66,6 @@ std::string frontier_line(const std::vector<PlotPoint>& points, const Axis& x, c
   std::ranges::sort(on);
   return polyline(on, x, y, "frontier");
 }
-
-// Labels beside their points, each where it covers the least of what is drawn.
-class Labels {
- public:
-  void occupy(const Box& box) { taken_.push_back(box); }
-
-  // `above`: over or under the point where that is free, else beside it.
-  std::string place(const std::string& label, double x, double y, bool above) {
-    const std::string shown = short_label(label);
-    const double width = kCharacter * static_cast<double>(characters(shown));
-    struct Place {
-      double x, y;
-      const char* anchor;
-    };
-    std::vector<Place> places;
-    if (above) places = {{x, y - 12, "end"}, {x, y - 27, "end"}, {x, y + 20, "end"}};
-    for (const double drop : {0.0, -15.0, 15.0, -30.0, 30.0, -45.0, 45.0, -60.0, 60.0}) {
-      places.push_back({x + 10, y + 4 + drop, "start"});
-      places.push_back({x - 10, y + 4 + drop, "end"});
-    }
-    const Place* best = nullptr;
-    Box best_box{};
-    int fewest = std::numeric_limits<int>::max();
-    for (const Place& place : places) {
-      const double left = place.anchor[0] == 's'   ? place.x
-                          : place.anchor[0] == 'm' ? place.x - width / 2
-                                                   : place.x - width;
-      const Box box{left, place.y - kLine + 3, left + width, place.y + 3};
-      int covered = box.left < kLeft || box.right > kWidth - 4 || box.top < 2 ||
-                            box.bottom > kHeight - kBottom
-                        ? 100
-                        : 0;
-      for (const Box& other : taken_) covered += box.meets(other) ? 1 : 0;
-      if (covered < fewest) fewest = covered, best = &place, best_box = box;
-    }
-    occupy(best_box);
-    return text(best->x, best->y, best->anchor, shown);
-  }
-
- private:
-  std::vector<Box> taken_;
-};
 
 struct Range {
   double low = std::numeric_limits<double>::max(), high = std::numeric_limits<double>::lowest();
@@ -253,7 +186,7 @@ std::string plot_svg(const Plot& plot) {
       kWidth, kHeight, plot.id, plot.id, plot.id, html_escape(plot.title), plot.id,
       html_escape(description(plot)));
   out += axes(plot, x, y);
-  Labels labels;
+  Labels labels({kLeft, 2, kWidth - 4, kHeight - kBottom});
   for (const PlotLine& each : plot.lines)
     out += polyline(each.points, x, y, fmt::format("curve w{}", static_cast<int>(each.way)));
   out += frontier_line(plot.points, x, y);
@@ -268,12 +201,12 @@ std::string plot_svg(const Plot& plot) {
   for (const PlotPoint& point : plot.points)
     out += mark_svg(point.way, x(point.x), y(point.y), point.frontier || point.filled);
   for (const PlotPoint& point : plot.points) {
-    if (point.named) out += labels.place(point.label, x(point.x), y(point.y), false);
+    if (point.named) out += labels.place(point.label, x(point.x), y(point.y), Labels::Side::beside);
   }
   for (const PlotLine& each : plot.lines) {
     if (!each.label.empty() && !each.points.empty())
-      out +=
-          labels.place(each.label, x(each.points.back().first), y(each.points.back().second), true);
+      out += labels.place(each.label, x(each.points.back().first), y(each.points.back().second),
+                          Labels::Side::above);
   }
   return out + "</svg>";
 }

@@ -13,6 +13,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t kFactsLimit = 1u << 20;
+constexpr const char* kJob = "job.json";
 
 void write_bytes(const fs::path& path, std::span<const std::byte> bytes) {
   AtomicFile file(path);
@@ -23,28 +24,44 @@ void write_bytes(const fs::path& path, std::span<const std::byte> bytes) {
 // A folder whose maker died before it could say what it is for holds nothing but that.
 bool is_foreign(const fs::path& folder) {
   if (!fs::is_directory(folder)) return true;
-  if (fs::exists(folder / "job.json")) return false;
+  if (fs::exists(folder / kJob)) return false;
   return std::ranges::any_of(fs::directory_iterator(folder), [](const fs::directory_entry& entry) {
     return !entry.path().filename().string().starts_with(".job.json.tmp-");
   });
 }
 
+// What tells whose folder it is goes last: a removal that is cut short leaves no foreign folder.
+void remove_folder(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().filename() != kJob) files.push_back(entry->path());
+  }
+  files.push_back(folder / kJob);
+  files.push_back(folder);
+  for (const fs::path& file : files) {
+    if (!error) fs::remove(file, error);
+  }
+  if (error) fail(ErrorKind::io, "{}: {}", folder.string(), error.message());
+}
+
 }  // namespace
 
 Journal::Journal(fs::path folder, const std::string& job) : folder_(std::move(folder)) {
-  std::error_code error;
   if (fs::exists(folder_)) {
-    const fs::path known = folder_ / "job.json";
+    const fs::path known = folder_ / kJob;
     if (is_foreign(folder_)) {
       fail_try(ErrorKind::usage, "move it away", "{}: is in the way of the unfinished parts",
                folder_.string());
     }
     if (fs::exists(known) && read_file(known, kFactsLimit) == job) return;
-    fs::remove_all(folder_, error);
+    remove_folder(folder_);
   }
+  std::error_code error;
   fs::create_directories(folder_, error);
   if (error) fail(ErrorKind::io, "{}: {}", folder_.string(), error.message());
-  write_file(folder_ / "job.json", job);
+  write_file(folder_ / kJob, job);
 }
 
 fs::path Journal::part(std::size_t index, std::string_view extension) const {
@@ -75,10 +92,6 @@ std::vector<std::byte> Journal::bytes(std::size_t index) const {
 
 MappedFile Journal::map(std::size_t index) const { return MappedFile(part(index, "bin")); }
 
-void Journal::remove() {
-  std::error_code error;
-  fs::remove_all(folder_, error);
-  if (error) fail(ErrorKind::io, "{}: {}", folder_.string(), error.message());
-}
+void Journal::remove() { remove_folder(folder_); }
 
 }  // namespace limbeck

@@ -79,11 +79,12 @@ std::vector<float> Importance::of(std::string_view name) const {
   return mean;
 }
 
-Importance read_importance(const std::filesystem::path& path) {
-  const GgufReader file = GgufReader::open(path);
+namespace {
+
+Importance importance_in(const GgufReader& file, const std::string& name_of_file) {
   const std::string* type = file.text("general.type");
   if (!type || *type != "imatrix") {
-    fail(ErrorKind::format, "{}: general.type is {}, expected imatrix", path.string(),
+    fail(ErrorKind::format, "{}: general.type is {}, expected imatrix", name_of_file,
          type ? "'" + *type + "'" : "missing");
   }
   Importance importance;
@@ -99,19 +100,29 @@ Importance read_importance(const std::filesystem::path& path) {
     const std::string name = tensor.name.substr(0, tensor.name.size() - kSums.size());
     const StoredTensor* counts = file.find(name + std::string(kCounts));
     if (!counts) {
-      fail(ErrorKind::format, "{}: '{}' has no '{}{}'", path.string(), tensor.name, name, kCounts);
+      fail(ErrorKind::format, "{}: '{}' has no '{}{}'", name_of_file, tensor.name, name, kCounts);
     }
-    const std::vector<float> count = floats_of(*counts, path.string());
+    const std::vector<float> count = floats_of(*counts, name_of_file);
     if (count.size() != 1) {
       fail(ErrorKind::unsupported, "{}: '{}' is of {} experts; only dense models are supported",
-           path.string(), counts->name, count.size());
+           name_of_file, counts->name, count.size());
     }
-    importance.entries[name] = {floats_of(tensor, path.string()), double{count[0]}};
+    importance.entries[name] = {floats_of(tensor, name_of_file), double{count[0]}};
   }
   if (importance.entries.empty()) {
-    fail(ErrorKind::format, "{}: holds no '*{}' tensors", path.string(), kSums);
+    fail(ErrorKind::format, "{}: holds no '*{}' tensors", name_of_file, kSums);
   }
   return importance;
+}
+
+}  // namespace
+
+Importance read_importance(const std::filesystem::path& path) {
+  return importance_in(GgufReader::open(path), path.string());
+}
+
+Importance parse_importance(std::span<const std::byte> bytes, const std::string& name) {
+  return importance_in(GgufReader::parse(bytes, name), name);
 }
 
 void write_importance(const std::filesystem::path& path, const Importance& importance) {

@@ -3,6 +3,7 @@
 // Format: https://github.com/ggml-org/llama.cpp/tree/master/tools/imatrix
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -35,6 +36,7 @@ std::string input_name(std::string_view name);
 
 // Throws Error{format} on another kind of file, wrong shapes, NaN or negative numbers.
 Importance read_importance(const std::filesystem::path& path);
+Importance parse_importance(std::span<const std::byte> bytes, const std::string& name);
 void write_importance(const std::filesystem::path& path, const Importance& importance);
 
 }  // namespace limbeck

@@ -48,9 +48,10 @@ class AnswerStore {
   std::unique_ptr<State> state_;
 };
 
-// Soft labels as stored bytes: for each position the number of entries, then top-k ids with
-// log-probabilities in 1/1024 nat (2 bytes, down to -63.99), or rising ids as differences with
-// counts; integers as LEB128. `unpack` throws Error{format} on damaged bytes.
+// Soft labels as stored bytes: for each position the ids, rising, with counts or with probabilities
+// whose steps are finer the larger they are (.0005 at 1, 1.2 % at .0001); 1.2 to 2.4 bytes an
+// entry of a top-64. `unpack` gives top-k entries by falling value and throws Error{format} on
+// damaged bytes.
 std::string pack_soft_labels(const std::vector<SoftLabel>& labels);
 std::vector<SoftLabel> unpack_soft_labels(std::string_view bytes);
 

@@ -6,12 +6,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <fstream>
+#include <functional>
 #include <set>
 
 #include "limbeck/base/atomic_file.h"
 #include "limbeck/base/error.h"
+#include "limbeck/base/random.h"
+#include "limbeck/teacher/bit_stream.h"
 
 namespace limbeck {
 namespace {
@@ -37,6 +42,7 @@ TeacherAnswer sample() {
   answer.text = "a \"label\"\nübrigens";
   answer.ids = {7, 0, 49151};
   for (int i = 0; i < 4; ++i) answer.soft.push_back({{5, 3, 130}, {-0.25f, -1.5f, -9.0f}});
+  answer.soft = unpack_soft_labels(pack_soft_labels(answer.soft));
   answer.prompt_tokens = 40;
   answer.answer_tokens = 3;
   answer.logprob = -1.25;
@@ -64,12 +70,87 @@ TEST(SoftLabelBytes, RoundTripOfBothKinds) {
   EXPECT_EQ(back[0].values, counts[0].values);
   EXPECT_TRUE(back[1].ids.empty());
   EXPECT_TRUE(unpack_soft_labels("").empty());
-  const std::vector<SoftLabel> top{{{9, 2, 4}, {-0.0001f, -12.3456f, -200.0f}}};
-  const auto rounded = unpack_soft_labels(pack_soft_labels(top));
-  EXPECT_EQ(rounded[0].ids, top[0].ids);
-  EXPECT_NEAR(rounded[0].values[0], -0.0001f, 0.5 / 1024);
-  EXPECT_NEAR(rounded[0].values[1], -12.3456f, 0.5 / 1024);
-  EXPECT_NEAR(rounded[0].values[2], -63.999f, 1e-3);
+}
+
+TEST(SoftLabelBytes, LogProbabilitiesAreRoundedAsTheyMatter) {
+  std::vector<SoftLabel> labels;
+  for (const float logprob : {0.0f, -0.0001f, -0.7f, -2.0f, -4.6f, -9.2f, -13.8f, -200.0f}) {
+    labels.push_back({{9, 2}, {logprob, logprob - 1}});
+  }
+  const auto back = unpack_soft_labels(pack_soft_labels(labels));
+  ASSERT_EQ(back.size(), labels.size());
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    EXPECT_EQ(back[i].ids.size(), 2u);
+    for (std::size_t j = 0; j < 2; ++j) {
+      const double p = std::exp(static_cast<double>(labels[i].values[j]));
+      EXPECT_NEAR(std::exp(static_cast<double>(back[i].values[j])), p,
+                  6e-4 * std::pow(p, 0.6) + 1e-9)
+          << p;
+    }
+  }
+  // What was rounded once stays.
+  const auto again = unpack_soft_labels(pack_soft_labels(back));
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    EXPECT_EQ(again[i].ids, back[i].ids);
+    EXPECT_EQ(again[i].values, back[i].values);
+  }
+  EXPECT_EQ(back.back().ids, (std::vector<TokenId>{2, 9})) << "equal values: by id";
+}
+
+// Top 64 of 8,192 tokens, whose logits are in part the same at every position, as a language
+// model's are.
+TEST(SoftLabelBytes, TopKTakesLittle) {
+  constexpr int kVocab = 8192, kTop = 64, kPositions = 100;
+  Random random(1);
+  std::vector<SoftLabel> labels;
+  for (int position = 0; position < kPositions; ++position) {
+    std::vector<std::pair<float, TokenId>> logits;
+    for (TokenId id = 0; id < kVocab; ++id) {
+      const double frequency = -std::log(1.0 + id);
+      logits.emplace_back(static_cast<float>(frequency + 2 * random.normal()), id);
+    }
+    double sum = 0;
+    for (const auto& [logit, id] : logits) sum += std::exp(static_cast<double>(logit));
+    std::ranges::partial_sort(logits, logits.begin() + kTop, std::greater());
+    SoftLabel& label = labels.emplace_back();
+    for (int i = 0; i < kTop; ++i) {
+      label.ids.push_back(logits[static_cast<std::size_t>(i)].second);
+      label.values.push_back(logits[static_cast<std::size_t>(i)].first -
+                             static_cast<float>(std::log(sum)));
+    }
+  }
+  const std::string bytes = pack_soft_labels(labels);
+  EXPECT_LT(bytes.size(), static_cast<std::size_t>(150 * kPositions));  // 4 bytes an entry: 256
+  const auto back = unpack_soft_labels(bytes);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    EXPECT_TRUE(std::ranges::is_permutation(back[i].ids, labels[i].ids));
+    EXPECT_TRUE(std::ranges::is_sorted(back[i].values, std::greater()));
+  }
+}
+
+TEST(BitStream, NumbersOfEverySize) {
+  const std::vector<std::uint32_t> numbers{0, 1, 2, 23, 24, 1000, 0x7fffffff, 0xffffffff};
+  for (unsigned k = 0; k <= kRiceLargest; ++k) {
+    BitWriter out;
+    std::uint64_t bits = 0;
+    for (const std::uint32_t number : numbers) {
+      out.rice(number, k);
+      bits += rice_bits(number, k);
+      if (number == 0) continue;
+      out.gamma(number);
+      bits += 2 * static_cast<std::uint64_t>(std::bit_width(number)) - 1;
+    }
+    const std::string bytes = out.take();
+    EXPECT_EQ(bytes.size(), (bits + 7) / 8);
+    BitReader in(bytes, "t");
+    for (const std::uint32_t number : numbers) {
+      EXPECT_EQ(in.rice(k), number);
+      if (number != 0) {
+        EXPECT_EQ(in.gamma(), number);
+      }
+    }
+    in.end();
+  }
 }
 
 TEST(SoftLabelBytes, EveryPrefixAndEveryFlippedByteIsAValueOrAnError) {

@@ -21,7 +21,7 @@ namespace limbeck {
 // there but the token itself.
 struct SoftLabel {
   std::vector<TokenId> ids;
-  std::vector<float> values;  // log-probabilities at temperature 1 (to 1/1024 nat), or counts
+  std::vector<float> values;  // log-probabilities at temperature 1 (rounded as stored), or counts
 };
 
 struct TeacherAnswer {

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <cassert>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -35,21 +36,31 @@ class Error : public std::runtime_error {
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
 
   ErrorKind kind() const noexcept { return kind_; }
-  const std::string& where() const noexcept { return where_; }  // file:line, stage, field; or empty
-  const std::string& remedy() const noexcept { return remedy_; }  // what the user can do; or empty
+  // file:line, stage, field; or empty
+  const std::string& where() const noexcept { return text(where_); }
+  // What the user can do; or empty.
+  const std::string& remedy() const noexcept { return text(remedy_); }
 
   Error& at(std::string where) {
-    where_ = std::move(where);
+    where_ = std::make_shared<const std::string>(std::move(where));
     return *this;
   }
   Error& try_this(std::string remedy) {
-    remedy_ = std::move(remedy);
+    remedy_ = std::make_shared<const std::string>(std::move(remedy));
     return *this;
   }
 
  private:
+  // Shared, so that a copy needs no memory: one is made while another thread waits for the error.
+  using Text = std::shared_ptr<const std::string>;
+
+  static const std::string& text(const Text& text) noexcept {
+    static const std::string none;
+    return text ? *text : none;
+  }
+
   ErrorKind kind_;
-  std::string where_, remedy_;
+  Text where_, remedy_;
 };
 
 // Throws Error. Say what was found, what was expected, and in which file or field.

@@ -24,7 +24,9 @@ void install_interrupt_handler() {
   action.sa_flags = SA_RESTART;
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that left is a write error, not a death
+  // A reader that left and a file over its limit (ulimit -f) are write errors, not deaths.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 bool interrupted() noexcept { return g_signal != 0; }

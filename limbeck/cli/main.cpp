@@ -6,6 +6,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "limbeck/base/error.h"
@@ -161,6 +162,8 @@ int main(int argc, char** argv) {
     return cli::report(error, json);
   } catch (const std::bad_alloc&) {
     return cli::report(Error(ErrorKind::io, "out of memory"), json);
+  } catch (const std::system_error& error) {  // no thread, no descriptor
+    return cli::report(Error(ErrorKind::io, error.what()), json);
   } catch (const std::exception& error) {
     cli::report("internal", Error(ErrorKind::io, error.what()), json);
     return 1;

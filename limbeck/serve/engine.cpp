@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <new>
 #include <thread>
 
-#include "limbeck/runtime/generation.h"
+#include "limbeck/serve/slot.h"
 
 namespace limbeck::serve {
 namespace {
@@ -23,31 +22,6 @@ using Clock = std::chrono::steady_clock;
 
 double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-struct Waiting {
-  std::unique_ptr<Job> job;
-  Engine::Ticket cancelled;
-  Clock::time_point submitted;
-};
-
-// A sequence of the decoder, and the job it serves.
-struct Slot {
-  std::unique_ptr<Job> job;  // null: free
-  Engine::Ticket cancelled;
-  std::unique_ptr<Generation> generation;
-  Outcome outcome;
-  std::vector<TokenId> held;  // what the cache holds
-  std::size_t begun = 0;      // tokens of the prompt that were run or taken over
-  TokenId token = 0;          // to run next, once the prompt is
-  std::vector<double> hidden_sum;
-  Clock::time_point submitted, last_token;
-
-  bool in_prompt() const { return begun < job->prompt.size(); }
-};
-
-std::size_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b) {
-  return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
 }
 
 EngineOptions checked(EngineOptions options, const Architecture& architecture) {
@@ -90,15 +64,25 @@ struct Engine::Impl {
 
   void run() {
     while (wait_for_work()) {
-      admit();
-      step();
+      try {
+        admit();
+        step();
+      } catch (const std::bad_alloc&) {
+        fail_all(Error(ErrorKind::io, "out of memory"));
+      }
     }
     const Error stopped(ErrorKind::interrupted, "the server is stopping");
     for (Slot& slot : slots) {
       if (slot.job) end(slot, stopped);
     }
-    for (Waiting& waiting : queue) {
-      if (waiting.job->on_end) waiting.job->on_end({.error = stopped});
+    for (Waiting& waiting : queue) tell(waiting.job->on_end, {.error = stopped});
+  }
+
+  // A callback that throws has no memory to tell its client; the client's exchange goes with it.
+  static void tell(const std::function<void(Outcome)>& on_end, Outcome outcome) noexcept {
+    try {
+      if (on_end) on_end(std::move(outcome));
+    } catch (...) {
     }
   }
 
@@ -117,7 +101,7 @@ struct Engine::Impl {
       std::size_t best = free;
       for (std::size_t s = free + 1; s < slots.size(); ++s) {
         if (slots[s].job) continue;
-        if (reusable(*next->job, slots[s]) > reusable(*next->job, slots[best])) best = s;
+        if (slots[s].reusable(*next->job) > slots[best].reusable(*next->job)) best = s;
       }
       start(*std::move(next), best);
       if (best != free) --free;  // it is still free
@@ -135,17 +119,11 @@ struct Engine::Impl {
     return std::nullopt;
   }
 
-  // Tokens of the prompt that the sequence holds; the last one is always run, for its logits.
-  static std::size_t reusable(const Job& job, const Slot& slot) {
-    if (job.echo || job.embed) return 0;  // every position is looked at
-    return std::min(common_prefix(job.prompt, slot.held), job.prompt.size() - 1);
-  }
-
   void start(Waiting next, std::size_t s) {
     Slot& slot = slots[s];
-    std::size_t shared = reusable(*next.job, slot);
+    std::size_t shared = slot.reusable(*next.job);
     for (std::size_t other = 0; other < slots.size(); ++other) {
-      const std::size_t more = reusable(*next.job, slots[other]);
+      const std::size_t more = slots[other].reusable(*next.job);
       if (other == s || more < shared + kWorthACopy) continue;
       decoder.copy(static_cast<std::int32_t>(other), static_cast<std::int32_t>(s));
       slot.held = slots[other].held;
@@ -248,11 +226,14 @@ struct Engine::Impl {
     if (!slot.job) return;  // ended earlier in this step
     const Job& job = *slot.job;
     try {
-      if (job.embed) add_hidden(slot, index);
+      if (job.embed) slot.add_hidden(hidden_of(index));
       const bool last = position + 1 >= job.prompt.size();
-      if (job.echo && !last) note_prompt(slot, job.prompt[position + 1], logits);
+      if (job.echo && !last) slot.note_prompt(job.prompt[position + 1], logits);
       if (!last) return;
-      if (job.embed) return finish_embedding(slot);
+      if (job.embed) {
+        slot.finish_embedding();
+        return end(slot, std::nullopt);
+      }
       note_token(slot, position + 1 == job.prompt.size());
       const auto token = slot.generation->step(logits);
       const auto sequence = static_cast<std::int32_t>(s);
@@ -278,30 +259,9 @@ struct Engine::Impl {
     (first ? stats.first_token_s : stats.token_s).add(seconds.count());
   }
 
-  void add_hidden(Slot& slot, std::size_t index) const {
+  std::span<const float> hidden_of(std::size_t index) const {
     const auto width = static_cast<std::size_t>(model.architecture().hidden);
-    slot.hidden_sum.resize(width);
-    const auto row = decoder.hidden().subspan(index * width, width);
-    for (std::size_t d = 0; d < width; ++d) slot.hidden_sum[d] += row[d];
-  }
-
-  void finish_embedding(Slot& slot) {
-    double squares = 0;
-    for (const double x : slot.hidden_sum) squares += x * x;
-    const double scale = squares > 0 ? 1 / std::sqrt(squares) : 0;
-    for (const double x : slot.hidden_sum) {
-      slot.outcome.embedding.push_back(static_cast<float>(x * scale));
-    }
-    end(slot, std::nullopt);
-  }
-
-  static void note_prompt(Slot& slot, TokenId token, std::span<const float> logits) {
-    std::vector<float> logprobs(logits.size());
-    log_softmax(logits, logprobs);
-    slot.outcome.prompt_logprobs.push_back(logprobs[static_cast<std::size_t>(token)]);
-    if (const int n = slot.job->options.top_logprobs; n > 0) {
-      slot.outcome.prompt_top.push_back(most_likely(logits, logprobs, n));
-    }
+    return decoder.hidden().subspan(index * width, width);
   }
 
   void fail_all(const Error& error) {
@@ -322,7 +282,7 @@ struct Engine::Impl {
       stats.answer_s.add(since(slot.submitted));
     }
     release(slot, false);
-    if (on_end) on_end(std::move(outcome));
+    tell(on_end, std::move(outcome));
   }
 
   // The sequence is free again; what it holds stays, for prompts that begin like it.

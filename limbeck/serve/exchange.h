@@ -13,6 +13,7 @@ struct Request {
   std::string body;
 };
 
+// Let go without a whole answer it ends the connection.
 class Exchange {
  public:
   virtual ~Exchange() = default;

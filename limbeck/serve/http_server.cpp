@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/strand.hpp>
+#include <chrono>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -17,13 +22,23 @@ namespace limbeck::serve {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
+constexpr auto kPause = std::chrono::milliseconds(50);
+constexpr int kWorkers = 2;
+using WorkGuard = asio::executor_work_guard<asio::io_context::executor_type>;
+
 struct HttpServer::Impl {
   Impl(const HttpOptions& options, Handler handler) : acceptor(io) {
     shared.options = options;
     shared.handler = std::move(handler);
     listen();
-    for (int i = 0; i < std::max(1, options.threads); ++i) {
-      threads.emplace_back([this] { io.run(); });
+    const int n = std::max(1, options.threads);
+    try {
+      threads.reserve(static_cast<std::size_t>(n + kWorkers));
+      for (int i = 0; i < n; ++i) threads.emplace_back([this] { run(io); });
+      for (int i = 0; i < kWorkers; ++i) threads.emplace_back([this] { run(shared.workers); });
+    } catch (const std::system_error& e) {
+      stop();
+      fail(ErrorKind::io, "cannot start {} threads: {}", n + kWorkers, e.what());
     }
   }
 
@@ -31,10 +46,22 @@ struct HttpServer::Impl {
 
   void stop() {
     io.stop();
+    working.reset();  // what waits there is done: it holds connections, which need `io`
     for (std::thread& thread : threads) thread.join();
     threads.clear();
-    shared.workers.stop();
-    shared.workers.join();
+  }
+
+  // A handler throws when memory is short: its connection ends with it, the others go on.
+  void run(asio::io_context& context) noexcept {
+    for (;;) {
+      try {
+        if (&context == &io && not_accepting) accept_later();
+        context.run();
+        return;
+      } catch (...) {
+        std::this_thread::sleep_for(kPause);
+      }
+    }
   }
 
   void listen() {
@@ -64,17 +91,37 @@ struct HttpServer::Impl {
   }
 
   void accept() {
-    acceptor.async_accept(asio::make_strand(io),
-                          [this](boost::system::error_code error, tcp::socket socket) {
-                            if (error == asio::error::operation_aborted) return;
-                            if (!error) admit(std::move(socket));
-                            if (!error) return accept();
-                            // No descriptors are left: the ones in use will end.
-                            retry.expires_after(std::chrono::milliseconds(50));
-                            retry.async_wait([this](boost::system::error_code cancelled) {
-                              if (!cancelled) accept();
+    keep_accepting([this] {
+      acceptor.async_accept(asio::make_strand(io),
+                            [this](boost::system::error_code error, tcp::socket socket) {
+                              if (error == asio::error::operation_aborted) return;
+                              not_accepting = true;
+                              if (error) return accept_later();
+                              admit(std::move(socket));
+                              accept();
                             });
-                          });
+    });
+  }
+
+  // No descriptors or no memory are left: what is in use will end.
+  void accept_later() {
+    keep_accepting([this] {
+      retry.expires_after(kPause);
+      retry.async_wait([this](boost::system::error_code cancelled) {
+        if (!cancelled) accept();
+      });
+    });
+  }
+
+  template <typename Start>
+  void keep_accepting(const Start& start) {
+    not_accepting = false;
+    try {
+      start();
+    } catch (...) {
+      not_accepting = true;
+      throw;
+    }
   }
 
   // Over the limits a connection is closed at once.
@@ -93,20 +140,24 @@ struct HttpServer::Impl {
       ++own;
       ++open;
     }
-    std::make_shared<HttpSession>(std::move(socket), shared, [this, address] {
+    std::shared_ptr<void> seat(nullptr, [this, address](void*) {  // called too if this throws
       const std::lock_guard lock(mutex);
       --open;
       if (--by_address[address] == 0) by_address.erase(address);
-    })->start();
+    });
+    std::make_shared<HttpSession>(std::move(socket), shared, std::move(seat))->start();
   }
 
   HttpShared shared;
+  WorkGuard working{shared.workers.get_executor()};
   mutable std::mutex mutex;
   std::map<std::string, std::size_t> by_address;
   std::size_t open = 0;
   asio::io_context io;  // its destructor drops the sessions left, which look at what is above
+  WorkGuard listening{io.get_executor()};  // also while an exception keeps us from accepting
   tcp::acceptor acceptor;
   asio::steady_timer retry{io};
+  std::atomic<bool> not_accepting{false};  // an exception broke the chain of accepts
   std::vector<std::thread> threads;
 };
 

@@ -44,11 +44,17 @@ bool is_own_name(std::string_view host) {
 
 }  // namespace
 
-// What an endpoint holds of a request. It may outlive the connection; then nothing happens.
+// What an endpoint holds of a request. It may outlive the connection; then nothing happens. Let go
+// without an answer, for want of memory, it ends the connection: the client must not wait.
 class HttpSession::Answer : public Exchange {
  public:
   explicit Answer(std::shared_ptr<HttpSession> session)
       : session_(std::move(session)), serial_(session_->serial_) {}
+  ~Answer() override {
+    if (!ended_) drop();
+  }
+  Answer(const Answer&) = delete;
+  Answer& operator=(const Answer&) = delete;
 
   void reply(int status, std::string body, std::string_view content_type) override {
     then([status, body = std::move(body), type = std::string(content_type)](HttpSession& session) {
@@ -56,6 +62,7 @@ class HttpSession::Answer : public Exchange {
                         (session.head_only_ ? std::string() : body),
                     true);
     });
+    ended_ = true;
   }
   void begin_stream() override {
     then([](HttpSession& session) {
@@ -70,6 +77,7 @@ class HttpSession::Answer : public Exchange {
   }
   void end_stream() override {
     then([](HttpSession& session) { session.write(session.chunked_ ? "0\r\n\r\n" : "", true); });
+    ended_ = true;
   }
   void when_gone(std::function<void()> action) override {
     asio::post(session_->stream_.get_executor(),
@@ -83,24 +91,41 @@ class HttpSession::Answer : public Exchange {
   void then(std::function<void(HttpSession& session)> action) {
     asio::post(session_->stream_.get_executor(),
                [session = session_, serial = serial_, action = std::move(action)] {
-                 if (!session->is_gone_ && session->serial_ == serial && !session->answered_) {
-                   action(*session);
-                 }
+                 if (session->is_gone_ || session->serial_ != serial || session->answered_) return;
+                 session->protect([&] { action(*session); });
                });
+  }
+
+  void drop() noexcept {
+    try {
+      then([](HttpSession& session) { session.gone(); });
+    } catch (...) {  // not even for that is there memory; the client will leave
+    }
   }
 
   std::shared_ptr<HttpSession> session_;
   std::uint64_t serial_;
+  std::atomic<bool> ended_{false};
 };
 
 HttpSession::HttpSession(asio::ip::tcp::socket socket, HttpShared& shared,
-                         std::function<void()> on_close)
-    : stream_(std::move(socket)), shared_(shared), on_close_(std::move(on_close)) {}
-
-HttpSession::~HttpSession() { on_close_(); }
+                         std::shared_ptr<void> seat)
+    : seat_(std::move(seat)), stream_(std::move(socket)), shared_(shared) {}
 
 void HttpSession::start() {
-  asio::dispatch(stream_.get_executor(), [self = shared_from_this()] { self->wait_for_request(); });
+  asio::dispatch(stream_.get_executor(),
+                 [self = shared_from_this()] { self->protect([&] { self->wait_for_request(); }); });
+}
+
+// A step for which there is no memory ends the connection: its client must not wait.
+template <typename Step>
+void HttpSession::protect(const Step& step) noexcept {
+  try {
+    step();
+  } catch (...) {
+    gone();
+    stream_.close();
+  }
 }
 
 // The clock of the header starts with its first byte, not while the connection is idle.
@@ -114,15 +139,16 @@ void HttpSession::wait_for_request() {
                           [self = shared_from_this()](Error error, std::size_t n) {
                             if (error) return self->gone();
                             self->buffer_.commit(n);
-                            self->read_header();
+                            self->protect([&] { self->read_header(); });
                           });
 }
 
 void HttpSession::read_header() {
   stream_.expires_after(after(shared_.options.header_seconds));
-  http::async_read_header(
-      stream_, buffer_, *parser_,
-      [self = shared_from_this()](Error error, std::size_t) { self->on_header(error); });
+  http::async_read_header(stream_, buffer_, *parser_,
+                          [self = shared_from_this()](Error error, std::size_t) {
+                            self->protect([&] { self->on_header(error); });
+                          });
 }
 
 void HttpSession::on_header(Error error) {
@@ -184,7 +210,9 @@ int HttpSession::refusal() const {
 void HttpSession::read_body() {
   stream_.expires_after(after(shared_.options.body_seconds));
   http::async_read(stream_, buffer_, *parser_,
-                   [self = shared_from_this()](Error error, std::size_t) { self->on_body(error); });
+                   [self = shared_from_this()](Error error, std::size_t) {
+                     self->protect([&] { self->on_body(error); });
+                   });
 }
 
 void HttpSession::on_body(Error error) {
@@ -212,8 +240,13 @@ void HttpSession::dispatch() {
   stream_.expires_never();  // a long answer is the engine's business; writes have their own clock
   watch_for_end();
   auto answer = std::make_shared<Answer>(shared_from_this());
-  asio::post(shared_.workers, [&shared = shared_, request = std::move(request),
-                               answer = std::move(answer)] { shared.handler(request, answer); });
+  asio::post(shared_.workers,
+             [&shared = shared_, request = std::move(request), answer = std::move(answer)] {
+               try {
+                 shared.handler(request, answer);
+               } catch (...) {  // of the error's own reply
+               }
+             });
 }
 
 // While an answer is made nothing is read; a client that goes is noticed all the same.
@@ -233,7 +266,7 @@ void HttpSession::watch_for_end() {
 }
 
 // The connection is of no more use.
-void HttpSession::gone() {
+void HttpSession::gone() noexcept {
   if (std::exchange(is_gone_, true)) return;
   if (when_gone_) std::exchange(when_gone_, nullptr)();
   stream_.close();
@@ -271,9 +304,10 @@ void HttpSession::write(std::string bytes, bool last) {
 
 void HttpSession::write_next() {
   stream_.expires_after(after(shared_.options.write_seconds));
-  asio::async_write(
-      stream_, asio::buffer(writes_.front()),
-      [self = shared_from_this()](Error error, std::size_t) { self->on_written(error); });
+  asio::async_write(stream_, asio::buffer(writes_.front()),
+                    [self = shared_from_this()](Error error, std::size_t) {
+                      self->protect([&] { self->on_written(error); });
+                    });
 }
 
 void HttpSession::on_written(Error error) {
@@ -295,7 +329,7 @@ void HttpSession::finish_request() {
   ++serial_;  // late words of the request before go nowhere
   if (watching_) stream_.socket().cancel();
   asio::post(stream_.get_executor(), [self = shared_from_this()] {
-    if (!self->is_gone_) self->wait_for_request();
+    if (!self->is_gone_) self->protect([&] { self->wait_for_request(); });
   });
 }
 
@@ -307,7 +341,7 @@ void HttpSession::drain(std::size_t left) {
   stream_.async_read_some(buffer_.prepare(4096),
                           [self = shared_from_this(), left](Error error, std::size_t n) {
                             if (error || n >= left) return self->stream_.close();
-                            self->drain(left - n);
+                            self->protect([&] { self->drain(left - n); });
                           });
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <deque>
@@ -21,15 +21,13 @@ struct HttpShared {
   HttpOptions options;
   HttpServer::Handler handler;
   bool check_host = false;  // only names of this machine: against pages that rebind their name
-  boost::asio::thread_pool workers{2};  // that read requests: schemas and templates take a while
+  boost::asio::io_context workers;  // that read requests: schemas and templates take a while
 };
 
 class HttpSession : public std::enable_shared_from_this<HttpSession> {
  public:
-  // `on_close` is called when the connection is gone.
-  HttpSession(boost::asio::ip::tcp::socket socket, HttpShared& shared,
-              std::function<void()> on_close);
-  ~HttpSession();
+  // `seat` is let go when the connection is gone.
+  HttpSession(boost::asio::ip::tcp::socket socket, HttpShared& shared, std::shared_ptr<void> seat);
   void start();
 
  private:
@@ -46,7 +44,9 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   int refusal() const;  // HTTP status, or 0
 
   void watch_for_end();
-  void gone();
+  template <typename Step>
+  void protect(const Step& step) noexcept;
+  void gone() noexcept;
   void fail_with(int status, std::string_view message);
   void write(std::string bytes, bool last);
   void write_next();
@@ -57,9 +57,9 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   std::string head(int status, std::string_view content_type, std::optional<std::size_t> length,
                    bool keep) const;
 
+  std::shared_ptr<void> seat_;  // outlives the socket
   boost::beast::tcp_stream stream_;
   HttpShared& shared_;
-  std::function<void()> on_close_;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::deque<std::string> writes_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/patience_test.h"
 #include "limbeck/base/yaml.h"
 #include "limbeck/text/chat_template.h"
 #include "limbeck/text/grammar.h"
@@ -36,8 +37,8 @@ class Bombs : public testing::Test {
     const trust::Measured measured = trust::measure(work);
     EXPECT_FALSE(measured.crashed) << name;
     EXPECT_FALSE(measured.error.empty()) << name << " was accepted";
-    EXPECT_LT(measured.seconds, seconds * trust::patience()) << name;
-    EXPECT_LT(measured.megabytes, 64 * trust::patience()) << name;
+    EXPECT_LT(measured.seconds, seconds * kPatience) << name;
+    EXPECT_LT(measured.megabytes, 64 * kPatience) << name;
     tried_ += 1;
     slowest_ = std::max(slowest_, measured.seconds);
     largest_ = std::max(largest_, measured.megabytes);

@@ -67,12 +67,4 @@ Measured measure(const std::function<void()>& work) {
   return out;
 }
 
-double patience() noexcept {
-#ifdef NDEBUG
-  return 1;
-#else
-  return 10;
-#endif
-}
-
 }  // namespace limbeck::trust

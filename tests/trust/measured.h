@@ -16,7 +16,4 @@ struct Measured {
 // Runs `work` in a forked child; a child that takes 30 s is killed.
 Measured measure(const std::function<void()>& work);
 
-// How much slower and larger a build for finding errors (sanitizers, no optimisation) may be.
-double patience() noexcept;
-
 }  // namespace limbeck::trust

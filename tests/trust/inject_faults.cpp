@@ -1,9 +1,12 @@
 // To be preloaded: operator new, which throws std::bad_alloc at call number LIMBECK_FAIL_NEW of the
-// process (all its threads together) and at no other. With LIMBECK_COUNT_NEW=FILE the number of
-// calls is written there at the end.
+// process (all its threads together) and at no other; pthread_create, which starts no thread at
+// call number LIMBECK_FAIL_THREAD. With LIMBECK_COUNT_CALLS=FILE the numbers of both calls are
+// written there at the end.
 #include <dlfcn.h>
+#include <pthread.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -13,7 +16,7 @@ namespace {
 
 using Main = int (*)(int, char**, char**);
 
-std::atomic<long> calls{0};
+std::atomic<long> allocations{0}, threads{0};
 std::atomic<bool> counting{false};
 Main program = nullptr;
 
@@ -24,16 +27,14 @@ int counted_main(int argc, char** argv, char** environment) {
   return code;
 }
 
-long wanted() {
-  static const long n = [] {
-    const char* text = std::getenv("LIMBECK_FAIL_NEW");
-    return text ? std::atol(text) : 0;
-  }();
-  return n;
+long number(const char* variable) {
+  const char* const text = std::getenv(variable);
+  return text ? std::atol(text) : 0;
 }
+const long kFailNew = number("LIMBECK_FAIL_NEW"), kFailThread = number("LIMBECK_FAIL_THREAD");
 
 void* allocate(std::size_t size, std::size_t alignment) {
-  if (counting && calls.fetch_add(1) + 1 == wanted()) throw std::bad_alloc();
+  if (counting && allocations.fetch_add(1) + 1 == kFailNew) throw std::bad_alloc();
   const std::size_t whole = (size + alignment - 1) / alignment * alignment;
   void* const block = alignment > alignof(std::max_align_t) ? std::aligned_alloc(alignment, whole)
                                                             : std::malloc(size ? size : 1);
@@ -51,10 +52,10 @@ void* allocate_or_null(std::size_t size, std::size_t alignment) noexcept {
 
 struct Reporter {
   ~Reporter() {
-    const char* const name = std::getenv("LIMBECK_COUNT_NEW");
+    const char* const name = std::getenv("LIMBECK_COUNT_CALLS");
     std::FILE* const file = name ? std::fopen(name, "w") : nullptr;
     if (!file) return;
-    std::fprintf(file, "%ld\n", calls.load());
+    std::fprintf(file, "%ld %ld\n", allocations.load(), threads.load());
     std::fclose(file);
   }
 } reporter;
@@ -70,6 +71,14 @@ extern "C" int __libc_start_main(Main main, int argc, char** argv, void (*init)(
   program = main;
   const auto start = reinterpret_cast<Start>(dlsym(RTLD_NEXT, "__libc_start_main"));
   return start(counted_main, argc, argv, init, fini, rtld_fini, stack_end);
+}
+
+extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
+                              void* (*start)(void*), void* argument) noexcept {
+  using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+  static const auto create = reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));
+  if (counting && threads.fetch_add(1) + 1 == kFailThread) return EAGAIN;
+  return create(thread, attributes, start, argument);
 }
 
 void* operator new(std::size_t n) { return allocate(n, kPlain); }

@@ -1,5 +1,5 @@
 # Each target sets the machine up by itself; see scripts/setup.sh.
-.PHONY: build test demo edge arm package bench fuzz soak lint format check-format sanitize setup
+.PHONY: build test demo edge arm package bench fuzz coverage soak lint tidy format check-format sanitize setup
 .DEFAULT_GOAL := build
 
 JOBS := $(shell scripts/jobs.sh)
@@ -48,16 +48,23 @@ sanitize: setup
 	cmake --build --preset dev -j $(JOBS) --target base_test format_test fuzzers
 	$(CTEST) --test-dir build/dev -R '^(base|format|fuzz)\.'
 
-fuzz:
+fuzz: ## every parser for FUZZ_SECONDS (30) under clang's libFuzzer; FUZZ_GOAL=1: as long as docs/security.md asks
 	scripts/fuzz.sh
 
-soak: test ## long fuzzing, then the tests again and again
-	FUZZ_SECONDS=$${SOAK_SECONDS:-600} scripts/fuzz.sh
-	$(CTEST) --test-dir build/release -L soak
+coverage: ## the parsers' lines that the fuzzing corpora reach
+	scripts/coverage.sh
+
+soak: test ## long fuzzing, every fault, a thousand kills, then the tests again and again
+	FUZZ_GOAL=1 FUZZ_SECONDS=$${SOAK_SECONDS:-0} scripts/fuzz.sh
+	LIMBECK_FLIPS=10000 $(CTEST) --test-dir build/release -R '^fuzz\.'
+	ctest --output-on-failure --test-dir build/release -L soak
 	$(CTEST) --test-dir build/release -L 'unit|e2e' --repeat until-fail:20
 
 lint: ## cppcheck without a finding that is not explained
 	scripts/lint.sh
+
+tidy: ## clang-tidy over the library and the program
+	scripts/tidy.sh
 
 format:
 	scripts/format.sh

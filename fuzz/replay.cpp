@@ -1,6 +1,6 @@
 // main() for builds without libFuzzer: runs the target on each file given, on each file cut short
 // at every byte, and on copies with one bit flipped, so the corpus is an ordinary test under any
-// compiler. LIMBECK_FLIPS: how many flips (300). Any run may take 0.2 s of processor time, and all
+// compiler. LIMBECK_FLIPS: how many flips (400). Any run may take 0.2 s of processor time, and all
 // of them 64 MiB.
 #include <sys/resource.h>
 

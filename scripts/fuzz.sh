@@ -1,22 +1,49 @@
 #!/bin/sh
-# Fuzzes every target for FUZZ_SECONDS (30); what it finds new is kept under build/fuzz/found.
+# Fuzzes every target, or those named, for FUZZ_SECONDS (30) each or, with FUZZ_GOAL=1, until it had its executions of
+# docs/security.md. What a run finds new is kept under build/fuzz/found, and build/fuzz/counts.txt counts all runs.
 set -eu
 cd "$(dirname "$0")/.."
+
+goal() { # goal NAME: executions
+  case $1 in
+    gguf | safetensors | shard_index | importance) echo 100000000 ;;
+    chat_prompt | chat_template | http_request | teacher_reply | recipe | task_yaml | event_file) echo 1000000 ;;
+    *) echo 10000000 ;;
+  esac
+}
+
+fuzz_one() { # fuzz_one NAME
+  name=$1 log=build/fuzz/$1.log
+  done=$(awk -v name="$name" '$1 == name {n += $2} END {printf "%d", n}' build/fuzz/counts.txt)
+  runs=-1 seconds=${FUZZ_SECONDS:-30}
+  if [ -n "${FUZZ_GOAL:-}" ]; then
+    runs=$(($(goal "$name") - done))
+    seconds=${FUZZ_SECONDS:-0}
+    [ $runs -gt 0 ] || { echo "$name: has had $done executions"; return 0; }
+  fi
+  mkdir -p "build/fuzz/found/$name"
+  # Small quarantine, short stacks: three times the executions, and the same findings.
+  if ASAN_OPTIONS=malloc_context_size=2:quarantine_size_mb=16 "build/fuzz/fuzz/${name}_fuzz" -runs=$runs \
+    -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=5 -max_len=4096 -entropic=0 -artifact_prefix="build/fuzz/$name-" \
+    "build/fuzz/found/$name" "fuzz/corpus/$name" >"$log" 2>&1; then
+    awk -v name="$name" '/ cov: / {for (i = 1; i < NF; ++i) if ($i == "cov:") edges = $(i + 1)}
+      /^Done/ {print name, $2, $5, edges}' "$log" >>build/fuzz/counts.txt
+    echo "$name: $(grep '^Done' "$log")"
+  else
+    tail -n 40 "$log"
+    echo "$name: FAILED, see $log"
+    return 1
+  fi
+}
+
+if [ "${FUZZ_STAGE:-}" = one ]; then
+  fuzz_one "$1"
+  exit
+fi
 scripts/setup.sh developer
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz -j "$(scripts/jobs.sh)"
-status=0
-for fuzzer in build/fuzz/fuzz/*_fuzz; do
-  name=$(basename "$fuzzer" _fuzz)
-  mkdir -p "build/fuzz/found/$name"
-  if "$fuzzer" -max_total_time="${FUZZ_SECONDS:-30}" -rss_limit_mb=1024 -timeout=5 -max_len=4096 \
-    -artifact_prefix="build/fuzz/$name-" "build/fuzz/found/$name" "fuzz/corpus/$name" \
-    >"build/fuzz/$name.log" 2>&1; then
-    echo "$name: $(grep '^Done' "build/fuzz/$name.log")"
-  else
-    tail -n 40 "build/fuzz/$name.log"
-    echo "$name: FAILED, see build/fuzz/$name.log"
-    status=1
-  fi
-done
-exit $status
+touch build/fuzz/counts.txt
+if [ $# = 0 ]; then set -- $(ls fuzz/corpus); fi
+export FUZZ_STAGE=one
+printf '%s\n' "$@" | xargs -n 1 -P "$(scripts/jobs.sh)" scripts/fuzz.sh

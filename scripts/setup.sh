@@ -9,7 +9,7 @@ build="make g++ cmake ninja-build pkg-config
   libfmt-dev nlohmann-json3-dev libyaml-cpp-dev libssl-dev libcli11-dev libcurl4-openssl-dev
   libboost-dev libpcre2-dev libutf8proc-dev libsqlite3-dev libgtest-dev libbenchmark-dev
   libtorch-dev libgloo-dev libopenblas0-openmp"
-developer="cppcheck strace clang-14 libclang-rt-14-dev clang-format-14 python3 python3-venv chromium"
+developer="cppcheck strace clang-14 libclang-rt-14-dev llvm-14 clang-format-14 clang-tidy-14 python3 python3-venv chromium"
 
 arm="g++-aarch64-linux-gnu qemu-user libfmt-dev:arm64 libyaml-cpp0.7:arm64 libssl-dev:arm64 libcurl4-openssl-dev:arm64
   libpcre2-dev:arm64 libutf8proc-dev:arm64 libsqlite3-dev:arm64 libgtest-dev:arm64 libbenchmark-dev:arm64"

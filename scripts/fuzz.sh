@@ -26,9 +26,10 @@ fuzz_one() { # fuzz_one NAME
   if ASAN_OPTIONS=malloc_context_size=2:quarantine_size_mb=16 "build/fuzz/fuzz/${name}_fuzz" -runs=$runs \
     -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=5 -max_len=4096 -entropic=0 -artifact_prefix="build/fuzz/$name-" \
     "build/fuzz/found/$name" "fuzz/corpus/$name" >"$log" 2>&1; then
-    awk -v name="$name" '/ cov: / {for (i = 1; i < NF; ++i) if ($i == "cov:") edges = $(i + 1)}
-      /^Done/ {print name, $2, $5, edges}' "$log" >>build/fuzz/counts.txt
-    echo "$name: $(grep '^Done' "$log")"
+    # Also of a run that was asked to end (SIGUSR1), which has no last word.
+    awk -v name="$name" '/^#/ {runs = substr($1, 2)} / cov: / {for (i = 1; i < NF; ++i) if ($i == "cov:") edges = $(i + 1)}
+      END {print name, runs, edges}' "$log" >>build/fuzz/counts.txt
+    tail -n 1 build/fuzz/counts.txt | awk '{print $1 ": " $2 " executions, " $3 " edges"}'
   else
     tail -n 40 "$log"
     echo "$name: FAILED, see $log"

@@ -4,7 +4,7 @@
 
 #include "limbeck/base/utf8.h"
 #include "limbeck/text/byte_level.h"
-#include "limbeck/text/decoder.h"
+#include "limbeck/text/piece_decoder.h"
 #include "limbeck/text/merging.h"
 #include "limbeck/text/token_model.h"
 

@@ -9,7 +9,7 @@
 #include "limbeck/base/limits.h"
 #include "limbeck/base/utf8.h"
 #include "limbeck/text/base64.h"
-#include "limbeck/text/decoder.h"
+#include "limbeck/text/piece_decoder.h"
 #include "limbeck/text/gguf_vocabulary.h"
 #include "limbeck/text/split_patterns.h"
 

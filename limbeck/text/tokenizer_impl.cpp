@@ -191,7 +191,7 @@ Tokenizer::Impl::Impl(TokenizerSpec given) : spec(std::move(given)) {
   fill_table(*this);
   normalizer = Normalizer(spec.normalizer, spec.origin);
   pre_tokenizer = PreTokenizer(spec.pre_tokenizer, spec.origin);
-  decoder = Decoder(spec.decoder, spec.origin);
+  decoder = PieceDecoder(spec.decoder, spec.origin);
   frame = read_frame(spec);
   raw_bytes = spec.model.kind == ModelKind::bpe && pre_tokenizer.byte_level() &&
               spec.model.continuing_subword_prefix.empty() &&

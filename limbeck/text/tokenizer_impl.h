@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "limbeck/text/added_tokens.h"
-#include "limbeck/text/decoder.h"
+#include "limbeck/text/piece_decoder.h"
 #include "limbeck/text/normalizer.h"
 #include "limbeck/text/post_processor.h"
 #include "limbeck/text/pre_tokenizer.h"
@@ -34,7 +34,7 @@ struct Tokenizer::Impl {
   bool raw_bytes = false;  // does the model see bytes, not characters?
   std::unique_ptr<TokenModel> model;
   Frame frame;
-  Decoder decoder;
+  PieceDecoder decoder;
 
   mutable std::once_flag hashed;
   mutable std::string hash;

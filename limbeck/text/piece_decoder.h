@@ -13,12 +13,12 @@
 
 namespace limbeck {
 
-class Decoder {
+class PieceDecoder {
  public:
-  Decoder() = default;  // pieces joined by blanks
+  PieceDecoder() = default;  // pieces joined by blanks
   // `json`: the "decoder" of a tokenizer.json, or null. Throws Error{unsupported} naming an unknown
   // type, Error{format} on bad fields.
-  Decoder(const Json& json, std::string_view origin);
+  PieceDecoder(const Json& json, std::string_view origin);
 
   // The result may hold U+FFFD for bytes that form no character.
   std::string decode(std::vector<std::string> pieces) const;
@@ -32,7 +32,7 @@ class Decoder {
   using PieceStep = std::function<void(std::string&)>;
 
  private:
-  friend class DecoderReader;
+  friend class PieceDecoderReader;
   std::vector<Step> steps_;
   std::vector<PieceStep> piece_steps_;  // of bytes()
   bool strips_first_blank_ = false;

@@ -1,4 +1,4 @@
-#include "limbeck/text/decoder.h"
+#include "limbeck/text/piece_decoder.h"
 
 #include <array>
 
@@ -105,9 +105,9 @@ std::optional<std::uint8_t> byte_of_piece(std::string_view piece) {
   return static_cast<std::uint8_t>(high * 16 + low);
 }
 
-class DecoderReader {
+class PieceDecoderReader {
  public:
-  explicit DecoderReader(Decoder& out) : out_(out) {}
+  explicit PieceDecoderReader(PieceDecoder& out) : out_(out) {}
 
   void add(const Json& json, const std::string& where) {
     Fields fields(json, where, ErrorKind::format);
@@ -121,12 +121,12 @@ class DecoderReader {
  private:
   struct Kind {
     std::string_view name;
-    void (DecoderReader::*add)(Fields&);
+    void (PieceDecoderReader::*add)(Fields&);
   };
   static const std::array<Kind, 9> kKinds;
 
   // A step that changes each piece by itself.
-  void add_piece_step(Decoder::PieceStep step) {
+  void add_piece_step(PieceDecoder::PieceStep step) {
     out_.steps_.push_back([step](std::vector<std::string>& pieces) {
       for (std::string& piece : pieces) step(piece);
     });
@@ -240,24 +240,24 @@ class DecoderReader {
     }
   }
 
-  Decoder& out_;
+  PieceDecoder& out_;
 };
 
-const std::array<DecoderReader::Kind, 9> DecoderReader::kKinds = {{
-    {"BPEDecoder", &DecoderReader::add_bpe},
-    {"ByteFallback", &DecoderReader::add_byte_fallback},
-    {"ByteLevel", &DecoderReader::add_byte_level},
-    {"Fuse", &DecoderReader::add_fuse},
-    {"Metaspace", &DecoderReader::add_metaspace},
-    {"Replace", &DecoderReader::add_replace},
-    {"Sequence", &DecoderReader::add_sequence},
-    {"Strip", &DecoderReader::add_strip},
-    {"WordPiece", &DecoderReader::add_word_piece},
+const std::array<PieceDecoderReader::Kind, 9> PieceDecoderReader::kKinds = {{
+    {"BPEDecoder", &PieceDecoderReader::add_bpe},
+    {"ByteFallback", &PieceDecoderReader::add_byte_fallback},
+    {"ByteLevel", &PieceDecoderReader::add_byte_level},
+    {"Fuse", &PieceDecoderReader::add_fuse},
+    {"Metaspace", &PieceDecoderReader::add_metaspace},
+    {"Replace", &PieceDecoderReader::add_replace},
+    {"Sequence", &PieceDecoderReader::add_sequence},
+    {"Strip", &PieceDecoderReader::add_strip},
+    {"WordPiece", &PieceDecoderReader::add_word_piece},
 }};
 
-Decoder::Decoder(const Json& json, std::string_view origin) {
+PieceDecoder::PieceDecoder(const Json& json, std::string_view origin) {
   if (!json.is_null()) {
-    DecoderReader(*this).add(json, std::string(origin) + ": decoder");
+    PieceDecoderReader(*this).add(json, std::string(origin) + ": decoder");
   } else {
     steps_.push_back([](std::vector<std::string>& pieces) {
       for (std::size_t i = 1; i < pieces.size(); ++i) pieces[i].insert(0, " ");
@@ -265,13 +265,13 @@ Decoder::Decoder(const Json& json, std::string_view origin) {
   }
 }
 
-std::string Decoder::decode(std::vector<std::string> pieces) const {
+std::string PieceDecoder::decode(std::vector<std::string> pieces) const {
   for (const Step& step : steps_) step(pieces);
   fuse(pieces);
   return std::move(pieces[0]);
 }
 
-std::string Decoder::bytes(std::string_view piece) const {
+std::string PieceDecoder::bytes(std::string_view piece) const {
   std::string out(piece);
   for (const PieceStep& step : piece_steps_) step(out);
   return out;

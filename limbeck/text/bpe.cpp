@@ -4,8 +4,8 @@
 
 #include "limbeck/base/utf8.h"
 #include "limbeck/text/byte_level.h"
-#include "limbeck/text/piece_decoder.h"
 #include "limbeck/text/merging.h"
+#include "limbeck/text/piece_decoder.h"
 #include "limbeck/text/token_model.h"
 
 namespace limbeck {

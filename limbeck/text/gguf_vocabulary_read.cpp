@@ -9,8 +9,8 @@
 #include "limbeck/base/limits.h"
 #include "limbeck/base/utf8.h"
 #include "limbeck/text/base64.h"
-#include "limbeck/text/piece_decoder.h"
 #include "limbeck/text/gguf_vocabulary.h"
+#include "limbeck/text/piece_decoder.h"
 #include "limbeck/text/split_patterns.h"
 
 namespace limbeck {

@@ -5,8 +5,8 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/progress.h"
 #include "limbeck/text/base64.h"
-#include "limbeck/text/piece_decoder.h"
 #include "limbeck/text/gguf_vocabulary.h"
+#include "limbeck/text/piece_decoder.h"
 #include "limbeck/text/post_processor.h"
 #include "limbeck/text/split_patterns.h"
 

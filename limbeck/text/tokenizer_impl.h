@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "limbeck/text/added_tokens.h"
-#include "limbeck/text/piece_decoder.h"
 #include "limbeck/text/normalizer.h"
+#include "limbeck/text/piece_decoder.h"
 #include "limbeck/text/post_processor.h"
 #include "limbeck/text/pre_tokenizer.h"
 #include "limbeck/text/token_model.h"

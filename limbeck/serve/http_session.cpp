@@ -17,6 +17,8 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 
 constexpr std::size_t kDrainBytes = 1u << 20;
+// What thousands of connections that say little hold each, and what a body is read through.
+constexpr std::size_t kIdleBytes = 512, kBodyBytes = 16'384;
 
 std::chrono::milliseconds after(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
@@ -135,7 +137,7 @@ void HttpSession::wait_for_request() {
   parser_->body_limit(shared_.options.body_bytes);
   if (buffer_.size() > 0) return read_header();
   stream_.expires_after(after(shared_.options.idle_seconds));
-  stream_.async_read_some(buffer_.prepare(4096),
+  stream_.async_read_some(buffer_.prepare(kIdleBytes),
                           [self = shared_from_this()](Error error, std::size_t n) {
                             if (error) return self->gone();
                             self->buffer_.commit(n);
@@ -209,6 +211,7 @@ int HttpSession::refusal() const {
 
 void HttpSession::read_body() {
   stream_.expires_after(after(shared_.options.body_seconds));
+  if (!parser_->is_done()) buffer_.reserve(kBodyBytes);
   http::async_read(stream_, buffer_, *parser_,
                    [self = shared_from_this()](Error error, std::size_t) {
                      self->protect([&] { self->on_body(error); });

@@ -32,8 +32,9 @@ int value_or_error(const Parse& parse) {
   try {
     parse();
   } catch (const Error& error) {
-    require(error.kind() == ErrorKind::format || error.kind() == ErrorKind::unsupported ||
-                error.kind() == ErrorKind::usage,
+    const ErrorKind kind = error.kind();
+    require(kind == ErrorKind::format || kind == ErrorKind::unsupported ||
+                kind == ErrorKind::numeric || kind == ErrorKind::usage,
             "the error's kind");
   }
   return 0;

@@ -5,7 +5,7 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/codec/codec.h"
-#include "limbeck/codec/lattice.h"
+#include "limbeck/codec/lattice_search.h"
 
 namespace limbeck {
 namespace {
@@ -47,6 +47,15 @@ void for_pieces(const Weight& weight, std::string_view name, OnNan on_nan, Threa
     rounded.squared_error += piece.error;
     rounded.squared_norm += piece.norm;
   }
+}
+
+// The largest code of the lattice that the row lies on; 0 if on none.
+int lattice_of(TensorType type, std::span<const std::byte> bytes, std::span<LatticeScale> blocks,
+               std::span<std::uint8_t> codes) {
+  if (is_quantized(type)) return read_lattice(type, bytes, blocks, codes);
+  std::vector<float> weights(codes.size());
+  decode_row(type, bytes, weights);
+  return find_lattice(type, weights, blocks, codes) ? kLatticeCodes - 1 : 0;
 }
 
 }  // namespace
@@ -101,7 +110,7 @@ RoundedTensor round_tensor(const Weight& weight, std::string_view name, TensorTy
 
 std::optional<RoundedTensor> recode_exactly(const Weight& weight, std::string_view name,
                                             TensorType type, ThreadPool& pool) {
-  if (!is_quantized(weight.type)) return std::nullopt;
+  if (!is_quantized(type) || weight.columns % 32 != 0) return std::nullopt;
   RoundedTensor exact;
   if (type == weight.type) {
     exact.bytes.assign(weight.bytes.begin(), weight.bytes.end());
@@ -113,8 +122,7 @@ std::optional<RoundedTensor> recode_exactly(const Weight& weight, std::string_vi
     std::vector<std::uint8_t> codes(columns);
     exact.bytes.resize(static_cast<std::size_t>(weight.rows) * to);
     for (std::size_t row = 0; row < static_cast<std::size_t>(weight.rows); ++row) {
-      const int most =
-          read_lattice(weight.type, weight.bytes.subspan(row * from, from), blocks, codes);
+      const int most = lattice_of(weight.type, weight.bytes.subspan(row * from, from), blocks, codes);
       if (most == 0 || !lattice_fits(type, blocks, most)) return std::nullopt;
       encode_lattice(type, blocks, codes, most, std::span(exact.bytes).subspan(row * to, to));
     }

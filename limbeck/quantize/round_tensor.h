@@ -31,8 +31,9 @@ struct RoundedTensor {
 RoundedTensor round_tensor(const Weight& weight, std::string_view name, TensorType type,
                            std::span<const float> importance, OnNan on_nan, ThreadPool& pool);
 
-// A quantized weight in `type`, every value as it is: the same type copied, or a type whose scales,
-// minima and codes hold those of Q4_0 and Q5_0 (codec/lattice.h). nullopt where that is not so.
+// A weight in `type` without rounding anew: the same type copied, or a type whose scales, minima
+// and codes hold those of Q4_0 and Q5_0 (codec/lattice.h) or of the lattice on which f32, f16 and
+// bf16 weights lie (codec/lattice_search.h). nullopt where that is not so.
 // Throws Error{numeric} on weights that are no numbers.
 std::optional<RoundedTensor> recode_exactly(const Weight& weight, std::string_view name,
                                             TensorType type, ThreadPool& pool);

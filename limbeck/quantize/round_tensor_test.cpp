@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/f16.h"
 #include "limbeck/base/random.h"
 #include "limbeck/codec/codec.h"
 
@@ -96,7 +97,31 @@ TEST(RoundTensor, WiderTypesHoldQ4_0Exactly) {
     EXPECT_GT(exact->squared_norm, 0);
   }
   EXPECT_FALSE(recode_exactly(q4_0, "w", TensorType::q4_k, pool));
+  EXPECT_FALSE(recode_exactly(q4_0, "w", TensorType::bf16, pool));
   EXPECT_FALSE(recode_exactly(weight, "w", TensorType::q4_0, pool));
+}
+
+// What plain rounding loses of a lattice: a block whose largest code is not -8 gets another scale.
+TEST(RoundTensor, FloatsOnALatticeKeepIt) {
+  Random random(3);
+  std::vector<float> values(4 * 64);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = f16_to_float(float_to_f16(0.013f)) * std::floor(float(random.uniform()) * 13 - 6);
+  }
+  const auto owned = std::make_shared<std::vector<std::byte>>(row_bytes(TensorType::bf16, 4 * 64));
+  encode_row(TensorType::bf16, values, *owned);
+  const Weight stored{TensorType::bf16, 4, 64, *owned, owned};
+  ThreadPool pool(1);
+  const auto exact = recode_exactly(stored, "w", TensorType::q4_0, pool);
+  ASSERT_TRUE(exact);
+  std::vector<float> decoded(values.size());
+  decode_row(TensorType::q4_0, exact->bytes, decoded);
+  std::vector<std::byte> again(owned->size());
+  encode_row(TensorType::bf16, decoded, again);
+  EXPECT_EQ(again, *owned);
+  EXPECT_LT(exact->relative_error(), 1e-5);  // of bf16
+  const auto plain = round_tensor(stored, "w", TensorType::q4_0, {}, OnNan::fail, pool);
+  EXPECT_GT(plain.relative_error(), 1e-3);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "limbeck/base/interrupt.h"
 #include "limbeck/codec/codec.h"
 #include "limbeck/codec/scale_fields.h"
+#include "limbeck/distill/train_state.h"
 #include "limbeck/distill/trainer_fixture_test.h"
 #include "limbeck/model/mixes.h"
 
@@ -130,6 +131,21 @@ TEST_F(Heal, GivesTheSameBytesAgain) {
   EXPECT_EQ(one.tensors, two.tensors);
   healing.seed = 9;
   EXPECT_NE(heal(from).tensors, one.tensors);
+}
+
+TEST_F(Heal, GoesOnWhereItWasKilled) {
+  const Checkpoint from = rounded("q4_0");
+  const HealedModel whole = heal(from);
+  healing.checkpoints = folder / "checkpoints";
+  EXPECT_EQ(heal(from).tensors, whole.tensors);
+  fs::remove_all(newest_checkpoint(healing.checkpoints));  // as if killed before the last one
+  const HealedModel again = heal(from);
+  EXPECT_EQ(again.resumed, 27);
+  EXPECT_EQ(again.tensors, whole.tensors);
+  EXPECT_EQ(again.tokens, whole.tokens);
+  EXPECT_EQ(again.best_step, whole.best_step);
+  healing.seed = 9;
+  EXPECT_EQ(heal(from).resumed, 0);  // another healing
 }
 
 TEST_F(Heal, KeepsWhatItWasGivenWhereNothingGetsBetter) {

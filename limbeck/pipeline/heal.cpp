@@ -12,9 +12,13 @@ Healer healer(const distill::HealOptions& options) {
              "--heal needs the trainer, and limbeck-train was not found");
   }
   return [options](const Checkpoint& original, const Checkpoint& rounded,
-                   const TokenSequences& text, const TokenSequences& held_out) {
+                   const TokenSequences& text, const TokenSequences& held_out,
+                   const std::filesystem::path& checkpoints) {
+    distill::HealOptions resumable = options;
+    resumable.checkpoints = checkpoints;
     distill::HealedModel model =
-        distill::heal_scales(original.path(), rounded, {text, held_out}, options);
+        distill::heal_scales(original.path(), rounded, {text, held_out}, resumable);
+    if (model.resumed > 0) say(fmt::format("healing went on after step {}", model.resumed));
     say(fmt::format("healed: best after {} of {} steps", model.best_step, model.steps));
     return Healed{std::move(model.tensors),
                   {{"steps", model.steps},

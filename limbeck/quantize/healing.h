@@ -2,6 +2,7 @@
 // blocks' scales, the norms), and the driver keeps the result only where it is better.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
@@ -19,9 +20,11 @@ struct Healed {
   Json record;  // for the manifest: {"steps", "best_step", "tokens", ..}
 };
 
-// `rounded`: the original with each matrix as rounded.
+// `rounded`: the original with each matrix as rounded. `checkpoints`: a folder of its own, from
+// which it goes on where it was killed, and which disappears with the parts.
 using Healer = std::function<Healed(const Checkpoint& original, const Checkpoint& rounded,
-                                    const TokenSequences& text, const TokenSequences& held_out)>;
+                                    const TokenSequences& text, const TokenSequences& held_out,
+                                    const std::filesystem::path& checkpoints)>;
 
 // Bytes that the record and its notes may add to a file.
 inline constexpr std::uint64_t kHealingBytes = 768;

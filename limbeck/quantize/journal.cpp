@@ -41,7 +41,7 @@ void remove_folder(const fs::path& folder) {
   files.push_back(folder / kJob);
   files.push_back(folder);
   for (const fs::path& file : files) {
-    if (!error) fs::remove(file, error);
+    if (!error) fs::remove_all(file, error);
   }
   if (error) fail(ErrorKind::io, "{}: {}", folder.string(), error.message());
 }

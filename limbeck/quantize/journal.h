@@ -26,8 +26,9 @@ class Journal {
   void store(std::size_t index, std::span<const std::byte> bytes, const Json& facts);
   std::vector<std::byte> bytes(std::size_t index) const;
   MappedFile map(std::size_t index) const;
-  // Removes the folder: the output is whole.
+  // Removes the folder and what others keep in it: the output is whole.
   void remove();
+  const std::filesystem::path& folder() const { return folder_; }
 
  private:
   std::filesystem::path part(std::size_t index, std::string_view extension) const;

@@ -82,7 +82,7 @@ TEST_F(Calibrated, IsHealedOnlyWhereThatHelps) {
   fs::rename(output_, kept);
   TokenSequences seen, held_out;
   options_.healer = [&](const Checkpoint& original, const Checkpoint& rounded,
-                        const TokenSequences& text, const TokenSequences& back) {
+                        const TokenSequences& text, const TokenSequences& back, const fs::path&) {
     EXPECT_EQ(original.path(), model_);
     const Weight weight = rounded.at("blk.0.ffn_up.weight");
     EXPECT_TRUE(is_quantized(weight.type));
@@ -111,7 +111,7 @@ TEST_F(Calibrated, IsHealedOnlyWhereThatHelps) {
   fs::remove(output_);
   const pid_t child = fork();
   if (child == 0) {
-    options_.healer = [&](const auto&, const auto&, const auto&, const auto&) -> Healed {
+    options_.healer = [&](const auto&, const auto&, const auto&, const auto&, const auto&) -> Healed {
       kill(getpid(), SIGKILL);
       return {};
     };
@@ -127,7 +127,9 @@ TEST_F(Calibrated, IsHealedOnlyWhereThatHelps) {
 
 TEST_F(Calibrated, RefusesToHealWhatCannotBe) {
   const auto refusal = [&] {
-    options_.healer = [](const auto&, const auto&, const auto&, const auto&) { return Healed{}; };
+    options_.healer = [](const auto&, const auto&, const auto&, const auto&, const auto&) {
+      return Healed{};
+    };
     try {
       run(options_);
     } catch (const Error& error) {

@@ -1,6 +1,7 @@
 #include "limbeck/distill/lora.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>  // join, with fmt 10 and later
 
 #include <algorithm>
 #include <cmath>

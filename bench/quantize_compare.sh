@@ -6,7 +6,8 @@
 #   HEAL=100 bench/quantize_compare.sh MODEL CALIBRATION HELD_OUT WORK [TYPE...]
 #
 # LLAMA_CPP_BIN holds llama-quantize and llama-imatrix; without it limbeck's files are compared with
-# the original alone. HEAL: steps of healing, a further row a type. CALIBRATION may name several
+# the original alone. IK_LLAMA_BIN: ik_llama.cpp's llama-quantize beside it. IMATRIX: an importance file in
+# place of llama-imatrix's own. HEAL: steps of healing, a further row a type. CALIBRATION may name several
 # files. Files that are in WORK already are kept.
 set -euo pipefail
 limbeck=${LIMBECK:-build/release/limbeck}
@@ -20,6 +21,7 @@ cd_report() { tr '\r' '\n' <"$1" | tail -2; }
 
 base=$work/f16.gguf
 [ -z "${LLAMA_CPP_BIN:-}" ] || [ -f "$base" ] || "$limbeck" convert "$model" "$base" --type f16 -q
+[ -z "${IMATRIX:-}" ] || cp "$IMATRIX" "$work/imatrix.dat"
 if [ -n "${LLAMA_CPP_BIN:-}" ] && [ ! -f "$work/imatrix.dat" ]; then
   "$LLAMA_CPP_BIN/llama-imatrix" -m "$base" -f "$calibration" -o "$work/imatrix.dat" -c 512 -t "$threads" \
     --no-ppl >"$work/imatrix.log" 2>&1 || { cd_report "$work/imatrix.log"; exit 1; }
@@ -54,6 +56,13 @@ quantize() { # OUTPUT ARGUMENTS..: seconds and peak megabytes, or dashes where t
     --calibration-tokens "$tokens" --threads "$threads" "$@" ${EXTRA:-}
 }
 
+peer() { # FOLDER OUTPUT NAME: a llama-quantize of that folder, and its row; `type` as it stands
+  local s p
+  read -r s p < <([ -f "$2" ] && echo "- -" || timed "${2%.gguf}.log" "$1/llama-quantize" \
+    --imatrix "$work/imatrix.dat" "$base" "$2" "$(echo "$type" | tr a-z A-Z)" "$threads")
+  row "$3" "$2" "$s" "$p"
+}
+
 echo "| file | bytes | perplexity | KL, nats (95 %) | KL 99.9 % | same top-1, % | s | peak MB |"
 echo "|---|---:|---:|---:|---:|---:|---:|---:|"
 for type in "${types[@]}"; do
@@ -66,10 +75,8 @@ for type in "${types[@]}"; do
   fi
   [ -n "${LLAMA_CPP_BIN:-}" ] || continue
   theirs=$work/llama-$type.gguf
-  name=$(echo "$type" | tr a-z A-Z)
-  read -r s p < <([ -f "$theirs" ] && echo "- -" || timed "$work/llama-$type.log" "$LLAMA_CPP_BIN/llama-quantize" \
-    --imatrix "$work/imatrix.dat" "$base" "$theirs" "$name" "$threads")
-  row "llama-quantize $type" "$theirs" "$s" "$p"
+  peer "$LLAMA_CPP_BIN" "$theirs" "llama-quantize $type"
+  [ -z "${IK_LLAMA_BIN:-}" ] || peer "$IK_LLAMA_BIN" "$work/ik-$type.gguf" "ik llama-quantize $type"
   sized=$work/limbeck-size-$type.gguf
   read -r s p < <(quantize "$sized" --size "$(stat -c %s "$theirs")")
   row "limbeck --size (of $type)" "$sized" "$s" "$p"

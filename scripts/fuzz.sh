@@ -28,8 +28,9 @@ fuzz_one() { # fuzz_one NAME
     "build/fuzz/found/$name" "fuzz/corpus/$name" >"$log" 2>&1; then
     # Also of a run that was asked to end (SIGUSR1), which has no last word.
     awk -v name="$name" '/^#/ {runs = substr($1, 2)} / cov: / {for (i = 1; i < NF; ++i) if ($i == "cov:") edges = $(i + 1)}
-      END {print name, runs, edges}' "$log" >>build/fuzz/counts.txt
-    tail -n 1 build/fuzz/counts.txt | awk '{print $1 ": " $2 " executions, " $3 " edges"}'
+      END {print name, runs, edges}' "$log" >"$log.count"
+    cat "$log.count" >>build/fuzz/counts.txt
+    awk '{print $1 ": " $2 " executions, " $3 " edges"}' "$log.count"
   else
     tail -n 40 "$log"
     echo "$name: FAILED, see $log"

@@ -96,11 +96,11 @@ void encode_runs(std::span<const float> weights, const float* importance, std::b
   const float mean_square =
       kOfRow && importance ? codec::sum_of_squares(weights) / static_cast<float>(weights.size())
                            : 0.0f;
-  const std::size_t blocks = weights.size() / kBlock;
+  const std::size_t size = info(Stored::kType).block_weights, blocks = weights.size() / size;
   Stored stored[run];
   for (std::size_t i = 0; i < blocks; i += run) {
     const std::size_t n = std::min(run, blocks - i);
-    codec::encode_run(weights.data() + i * kBlock, importance ? importance + i * kBlock : nullptr,
+    codec::encode_run(weights.data() + i * size, importance ? importance + i * size : nullptr,
                       mean_square, n, stored);
     std::memcpy(bytes + i * sizeof(Stored), stored, n * sizeof(Stored));
   }
@@ -123,7 +123,7 @@ constexpr Codec kCodecs[] = {
     {q5_1, decode_grid<q5_1>, encode_runs<BlockQ5_1>},
     {q8_0, decode_grid<q8_0>, encode_runs<BlockQ8_0, false>},
     {q2_k, decode_grid<q2_k>, encode_blocks<BlockQ2_K>},
-    {q3_k, decode_grid<q3_k>, encode_blocks<BlockQ3_K>},
+    {q3_k, decode_grid<q3_k>, encode_runs<BlockQ3_K, false>},
     {q4_k, decode_grid<q4_k>, encode_blocks<BlockQ4_K>},
     {q5_k, decode_grid<q5_k>, encode_blocks<BlockQ5_K>},
     {q6_k, decode_grid<q6_k>, encode_blocks<BlockQ6_K>},

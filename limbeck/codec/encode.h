@@ -11,7 +11,8 @@
 
 namespace limbeck::codec {
 
-// `n` blocks of a row, at most kRun: small blocks are searched side by side.
+// `n` blocks of a row, at most kRun: searched side by side where a block alone leaves lanes idle or
+// waiting.
 inline constexpr std::size_t kRun = 16;
 void encode_run(const float* x, const float* importance, float mean_square, std::size_t n,
                 BlockQ4_0* stored);
@@ -25,9 +26,10 @@ void encode_run(const float* x, const float* importance, float mean_square, std:
                 BlockIq4Nl* stored);
 void encode_run(const float* x, const float* importance, float mean_square, std::size_t n,
                 BlockQ8_0* stored);
+void encode_run(const float* x, const float* importance, float mean_square, std::size_t n,
+                BlockQ3_K* stored);
 
 void encode(const float* x, const float* importance, float mean_square, BlockQ2_K& stored);
-void encode(const float* x, const float* importance, float mean_square, BlockQ3_K& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockQ4_K& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockQ5_K& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockQ6_K& stored);

@@ -127,22 +127,14 @@ void encode(const float* x, const float* importance, float, BlockQ5_K& stored) {
                 rms_plus_magnitude_weights, stored);
 }
 
-void encode(const float* x, const float* importance, float, BlockQ3_K& stored) {
-  UnpackedBlock block;
-  float scales[16], group_weight[16], weights[kSuperBlock];
-  if (importance) {
-    const GroupSearch& search = group_search();
-    const float mean_square =
-        2 * sum_of_squares({x, kSuperBlock}) / static_cast<float>(kSuperBlock);
-    search.importance_weights(x, importance, kSuperBlock, mean_square, weights);
-    add_up(weights, 16, 16, group_weight);
-    search.symmetric_scales(x, weights, 16, 16, 4, scales, block.codes.data());
-  } else {
-    group_search().descents(x, 16, 16, 4, scales, block.codes.data());
-  }
-  if (importance) {
+namespace {
+
+// The scales of the groups in six bits; the codes are there.
+void share_q3(const float* x, const float* scales, const float* group_weight,
+              UnpackedBlock& block) {
+  if (group_weight) {
     std::uint8_t rounded[16];
-    block.d = symmetric_scale(scales, 32, group_weight, rounded);
+    block.d = symmetric_scale({scales, 16}, 32, {group_weight, 16}, rounded);
     for (std::size_t j = 0; j < 16; ++j) {
       block.scales[j] = static_cast<std::int16_t>(rounded[j] - 32);
     }
@@ -160,7 +152,30 @@ void encode(const float* x, const float* importance, float, BlockQ3_K& stored) {
   }
   block.d = stored_half(block.d);
   round_codes(*find_grid_format(TensorType::q3_k), x, block);
-  pack(block, stored);
+}
+
+}  // namespace
+
+void encode_run(const float* x, const float* importance, float, std::size_t n, BlockQ3_K* stored) {
+  const GroupSearch& search = group_search();
+  float scales[16 * kRun];
+  std::uint8_t codes[kSuperBlock * kRun];
+  if (!importance) search.descents(x, 16 * n, 16, 4, scales, codes);
+  for (std::size_t j = 0; j < n; ++j, x += kSuperBlock) {
+    UnpackedBlock block;
+    float group_weight[16], weights[kSuperBlock];
+    if (importance) {
+      const float mean_square =
+          2 * sum_of_squares({x, kSuperBlock}) / static_cast<float>(kSuperBlock);
+      search.importance_weights(x, importance + j * kSuperBlock, kSuperBlock, mean_square, weights);
+      add_up(weights, 16, 16, group_weight);
+      search.symmetric_scales(x, weights, 16, 16, 4, scales + 16 * j, block.codes.data());
+    } else {
+      std::copy_n(codes + j * kSuperBlock, kSuperBlock, block.codes.begin());
+    }
+    share_q3(x, scales + 16 * j, importance ? group_weight : nullptr, block);
+    pack(block, stored[j]);
+  }
 }
 
 void encode(const float* x, const float* importance, float, BlockQ6_K& stored) {

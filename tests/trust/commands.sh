@@ -1,5 +1,5 @@
 # What allocation_faults.sh and resource_faults.sh share: seven commands that read and write, with a tiny task and
-# model in the folder $work. To be sourced with $limbeck and $work set.
+# model in the folder $work. To be sourced with $limbeck, $preload and $work set.
 rm -rf "$work"
 sh "$(dirname "$0")/../e2e/colours.sh" "$work"
 cd "$work"
@@ -38,6 +38,21 @@ attempt() {
   if [ "$output" != - ] && [ -e "$output" ] && ! cmp -s "$output" whole; then complain "$when: exit $code, a torn $output"; fi
   left=$(find . -name '.*.tmp-*')
   [ -z "$left" ] || { complain "$when left $left"; rm -rf $left; }
+}
+
+# each_fault WORD FIELD VARIABLE STRIDE NAME OUTPUT ARGUMENTS...: counts the command's calls of one kind (a field of
+# what the preloaded library writes), keeps its output as `whole`, and fails each of them once, STRIDE apart.
+each_fault() {
+  word=$1 field=$2 variable=$3 apart=$4 name=$5 output=$6
+  shift 6
+  LIMBECK_COUNT_CALLS=count.txt LD_PRELOAD=$preload "$limbeck" "$@" > /dev/null
+  [ "$output" = - ] || mv "$output" whole
+  total=$(cut -d' ' -f"$field" count.txt)
+  n=1
+  while [ "$n" -le "$total" ]; do
+    attempt "$name: $word $n of $total" "$output" env "$variable=$n" LD_PRELOAD="$preload" "$limbeck" "$@"
+    n=$((n + apart))
+  done
 }
 
 summary() { # summary WHAT

@@ -35,16 +35,9 @@ first_words -v 10000 1000
 space=$least
 
 try() {
+  each_fault thread 2 LIMBECK_FAIL_THREAD 1 "$@"
   name=$1 output=$2
   shift 2
-  LIMBECK_COUNT_CALLS=count.txt LD_PRELOAD=$preload "$limbeck" "$@" > /dev/null
-  [ "$output" = - ] || mv "$output" whole
-  total=$(cut -d' ' -f2 count.txt)
-  n=1
-  while [ "$n" -le "$total" ]; do
-    attempt "$name: thread $n of $total" "$output" env LIMBECK_FAIL_THREAD=$n LD_PRELOAD="$preload" "$limbeck" "$@"
-    n=$((n + 1))
-  done
   until_it_works "$name" -n "$descriptors" 1 "$output" "$@"
   until_it_works "$name" -f 0 16 "$output" "$@"
   until_it_works "$name" -v "$space" "$step" "$output" "$@"

@@ -10,33 +10,68 @@ namespace {
 
 std::uint8_t byte(int value) noexcept { return static_cast<std::uint8_t>(value); }
 
+// Codes lie in pieces of 32 whose bits have one place in 32 bytes; loops over such pieces become
+// vector instructions.
+constexpr std::size_t kPiece = 32;
+
 // Two bits a weight: 32 bytes for each 128.
 void unpack_pairs(const std::uint8_t* bytes, UnpackedBlock& block) {
-  for (std::size_t i = 0; i < kSuperBlock; ++i) {
-    block.codes[i] = bytes[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
+  for (std::size_t piece = 0; piece < kSuperBlock / kPiece; ++piece) {
+    const std::uint8_t* from = bytes + piece / 4 * kPiece;
+    for (std::size_t l = 0; l < kPiece; ++l) {
+      block.codes[piece * kPiece + l] = from[l] >> piece % 4 * 2 & 3;
+    }
   }
 }
 
-// Adds `(codes >> shift) & 3`.
+// `(codes >> shift) & 3`.
 void pack_pairs(const UnpackedBlock& block, int shift, std::uint8_t* bytes) {
-  std::memset(bytes, 0, 64);
-  for (std::size_t i = 0; i < kSuperBlock; ++i) {
-    std::uint8_t& to = bytes[i / 128 * 32 + i % 32];
-    to = byte(to | (block.codes[i] >> shift & 3) << i % 128 / 32 * 2);
+  for (std::size_t half = 0; half < 2; ++half) {
+    const std::uint8_t* codes = block.codes.data() + half * 4 * kPiece;
+    const auto pair = [&](std::size_t i) { return codes[i] >> shift & 3; };
+    for (std::size_t l = 0; l < kPiece; ++l) {
+      bytes[half * kPiece + l] = byte(pair(l) | pair(l + kPiece) << 2 | pair(l + 2 * kPiece) << 4 |
+                                      pair(l + 3 * kPiece) << 6);
+    }
+  }
+}
+
+// Adds a bit a weight to the codes, at `place`: 32 bytes for 256.
+void unpack_bits(const std::uint8_t* bytes, int place, UnpackedBlock& block) {
+  for (std::size_t piece = 0; piece < kSuperBlock / kPiece; ++piece) {
+    std::uint8_t* codes = block.codes.data() + piece * kPiece;
+    for (std::size_t l = 0; l < kPiece; ++l) {
+      codes[l] = byte(codes[l] | (bytes[l] >> piece & 1) << place);
+    }
+  }
+}
+
+void pack_bits(const UnpackedBlock& block, int place, std::uint8_t* bytes) {
+  std::memset(bytes, 0, kPiece);
+  for (std::size_t piece = 0; piece < kSuperBlock / kPiece; ++piece) {
+    const std::uint8_t* codes = block.codes.data() + piece * kPiece;
+    for (std::size_t l = 0; l < kPiece; ++l) {
+      bytes[l] = byte(bytes[l] | (codes[l] >> place & 1) << piece);
+    }
   }
 }
 
 // Four bits a weight: 32 bytes for each 64.
 void unpack_nibbles(const std::uint8_t* bytes, UnpackedBlock& block) {
-  for (std::size_t i = 0; i < kSuperBlock; ++i) {
-    block.codes[i] = bytes[i / 64 * 32 + i % 32] >> i % 64 / 32 * 4 & 15;
+  for (std::size_t piece = 0; piece < kSuperBlock / kPiece; ++piece) {
+    const std::uint8_t* from = bytes + piece / 2 * kPiece;
+    for (std::size_t l = 0; l < kPiece; ++l) {
+      block.codes[piece * kPiece + l] = from[l] >> piece % 2 * 4 & 15;
+    }
   }
 }
 
 void pack_nibbles(const UnpackedBlock& block, std::uint8_t* bytes) {
-  for (std::size_t i = 0; i < kSuperBlock / 2; ++i) {
-    const std::size_t first = i / 32 * 64 + i % 32;
-    bytes[i] = byte((block.codes[first] & 15) | (block.codes[first + 32] & 15) << 4);
+  for (std::size_t pair = 0; pair < kSuperBlock / (2 * kPiece); ++pair) {
+    const std::uint8_t* codes = block.codes.data() + pair * 2 * kPiece;
+    for (std::size_t l = 0; l < kPiece; ++l) {
+      bytes[pair * kPiece + l] = byte((codes[l] & 15) | (codes[l + kPiece] & 15) << 4);
+    }
   }
 }
 
@@ -89,9 +124,7 @@ void unpack(const BlockQ3_K& stored, UnpackedBlock& block) {
     block.mins[j] = 0;
   }
   unpack_pairs(stored.codes, block);
-  for (std::size_t i = 0; i < kSuperBlock; ++i) {
-    block.codes[i] = byte(block.codes[i] | (stored.high[i % 32] >> i / 32 & 1) << 2);
-  }
+  unpack_bits(stored.high, 2, block);
 }
 void pack(const UnpackedBlock& block, BlockQ3_K& stored) {
   stored.d = float_to_f16(block.d);
@@ -103,10 +136,7 @@ void pack(const UnpackedBlock& block, BlockQ3_K& stored) {
     high = byte(high | scale >> 4 << j / 4 * 2);
   }
   pack_pairs(block, 0, stored.codes);
-  std::memset(stored.high, 0, sizeof stored.high);
-  for (std::size_t i = 0; i < kSuperBlock; ++i) {
-    stored.high[i % 32] = byte(stored.high[i % 32] | block.codes[i] >> 2 << i / 32);
-  }
+  pack_bits(block, 2, stored.high);
 }
 
 void unpack(const BlockQ4_K& stored, UnpackedBlock& block) {
@@ -121,17 +151,12 @@ void pack(const UnpackedBlock& block, BlockQ4_K& stored) {
 void unpack(const BlockQ5_K& stored, UnpackedBlock& block) {
   unpack_six_bit_scales(stored, block);
   unpack_nibbles(stored.codes, block);
-  for (std::size_t i = 0; i < kSuperBlock; ++i) {
-    block.codes[i] = byte(block.codes[i] | (stored.high[i % 32] >> i / 32 & 1) << 4);
-  }
+  unpack_bits(stored.high, 4, block);
 }
 void pack(const UnpackedBlock& block, BlockQ5_K& stored) {
   pack_six_bit_scales(block, stored);
   pack_nibbles(block, stored.codes);
-  std::memset(stored.high, 0, sizeof stored.high);
-  for (std::size_t i = 0; i < kSuperBlock; ++i) {
-    stored.high[i % 32] = byte(stored.high[i % 32] | block.codes[i] >> 4 << i / 32);
-  }
+  pack_bits(block, 4, stored.high);
 }
 
 void unpack(const BlockQ6_K& stored, UnpackedBlock& block) {
@@ -141,11 +166,14 @@ void unpack(const BlockQ6_K& stored, UnpackedBlock& block) {
     block.scales[j] = stored.scales[j];
     block.mins[j] = 0;
   }
-  for (std::size_t i = 0; i < kSuperBlock; ++i) {
-    const std::size_t half = i / 128, quarter = i % 128 / 32, l = i % 32;
-    const int low = stored.low[64 * half + 32 * (quarter % 2) + l] >> quarter / 2 * 4 & 15;
-    const int high = stored.high[32 * half + l] >> quarter * 2 & 3;
-    block.codes[i] = byte(low | high << 4);
+  for (std::size_t piece = 0; piece < kSuperBlock / kPiece; ++piece) {
+    const std::size_t half = piece / 4, quarter = piece % 4;
+    const std::uint8_t* low = stored.low + (2 * half + quarter % 2) * kPiece;
+    const std::uint8_t* high = stored.high + half * kPiece;
+    for (std::size_t l = 0; l < kPiece; ++l) {
+      block.codes[piece * kPiece + l] =
+          byte((low[l] >> quarter / 2 * 4 & 15) | (high[l] >> quarter * 2 & 3) << 4);
+    }
   }
 }
 void pack(const UnpackedBlock& block, BlockQ6_K& stored) {
@@ -153,11 +181,11 @@ void pack(const UnpackedBlock& block, BlockQ6_K& stored) {
   for (std::size_t j = 0; j < 16; ++j) {
     stored.scales[j] = static_cast<std::int8_t>(block.scales[j]);
   }
-  std::memset(stored.low, 0, sizeof stored.low);
-  for (std::size_t i = 0; i < kSuperBlock; ++i) {
-    const std::size_t half = i / 128, quarter = i % 128 / 32, l = i % 32;
-    std::uint8_t& low = stored.low[64 * half + 32 * (quarter % 2) + l];
-    low = byte(low | (block.codes[i] & 15) << quarter / 2 * 4);
+  for (std::size_t i = 0; i < 4; ++i) {  // a half's quarters 0 and 2, 1 and 3 share their bytes
+    const std::uint8_t* codes = block.codes.data() + (i / 2 * 4 + i % 2) * kPiece;
+    for (std::size_t l = 0; l < kPiece; ++l) {
+      stored.low[i * kPiece + l] = byte((codes[l] & 15) | (codes[l + 2 * kPiece] & 15) << 4);
+    }
   }
   pack_pairs(block, 4, stored.high);
 }

@@ -45,19 +45,20 @@ TrainOptions plan_options(const HealOptions& o) {
   return options;
 }
 
-// What the steps and the loss depend on, and where they begin: another healing's checkpoint is none.
+// What the steps and the loss depend on, and where they begin: another healing's checkpoint is
+// none.
 std::string identity_of(const HealOptions& o, std::span<const TrainRow> rows, std::size_t n_train,
                         const at::Tensor& weights) {
   Sha256 hash;
   hash.add(to_text({{"limbeck", version()},
-                       {"steps", o.steps},
-                       {"batch_tokens", o.batch_tokens},
-                       {"micro_tokens", o.micro_tokens},
-                       {"learning_rate", o.learning_rate},
-                       {"vectors", o.vectors},
-                       {"evaluations", o.evaluations},
-                       {"seed", o.seed},
-                       {"train", n_train}}));
+                    {"steps", o.steps},
+                    {"batch_tokens", o.batch_tokens},
+                    {"micro_tokens", o.micro_tokens},
+                    {"learning_rate", o.learning_rate},
+                    {"vectors", o.vectors},
+                    {"evaluations", o.evaluations},
+                    {"seed", o.seed},
+                    {"train", n_train}}));
   for (const TrainRow& row : rows) hash.add(std::as_bytes(std::span(row.tokens)));
   const auto values = weights.to(at::kCPU);
   hash.add(std::as_bytes(std::span(elements<float>(values), values.nbytes() / sizeof(float))));

@@ -24,9 +24,9 @@ ScaleFactors::ScaleFactors(const Checkpoint& rounded, std::shared_ptr<Parameters
                            bool vectors)
     : student_(std::move(student)) {
   for (const ParameterSlot& slot : student_->slots()) add(slot, rounded, vectors);
-  if (std::ranges::none_of(trained_, [](const Trained& tensor) { return tensor.scales; })) {
-    fail_try(ErrorKind::usage,
-             "leave --heal out, or name a type with block scales, such as q4_k_m",
+  if (std::ranges::none_of(trained_,
+                           [](const Trained& tensor) { return tensor.scales.has_value(); })) {
+    fail_try(ErrorKind::usage, "leave --heal out, or name a type with block scales, such as q4_k_m",
              "none of the rounded model's tensors has scales to train");
   }
   for (auto* of : {&values, &gradient_, &first, &second}) of->assign(n_factors_, 0);

@@ -15,8 +15,6 @@
 namespace limbeck {
 namespace {
 
-constexpr std::size_t kTile = 64;
-
 template <typename T>
 inline __attribute__((always_inline)) T lane_dot(const T* x, const T* y, std::size_t n) {
   T lanes[16] = {};
@@ -31,37 +29,46 @@ inline __attribute__((always_inline)) T lane_dot(const T* x, const T* y, std::si
   return lanes[0];
 }
 
-// `R` rows of the product over one tile of columns, its sums in registers.
-template <std::size_t R>
+// `R` rows of the product over one tile of `T` columns, its sums in registers.
+template <std::size_t R, std::size_t T>
 inline __attribute__((always_inline)) void tile_product(const Product& product, std::size_t row,
                                                         std::size_t k, float* c,
                                                         std::size_t c_stride) {
-  float sums[R][kTile] = {};
+  float sums[R][T] = {};
   const float* a = product.a + row * product.a_row;
   const float* b = product.b + k;
   for (std::size_t j = 0; j < product.depth; ++j) {
     for (std::size_t r = 0; r < R; ++r) {
       const float factor = a[r * product.a_row + j * product.a_column];
-      for (std::size_t t = 0; t < kTile; ++t) sums[r][t] += factor * b[t];
+      for (std::size_t t = 0; t < T; ++t) sums[r][t] += factor * b[t];
     }
     b += product.b_stride;
   }
   for (std::size_t r = 0; r < R; ++r) {
     float* out = c + (row + r) * c_stride + k;
-    for (std::size_t t = 0; t < kTile; ++t) out[t] += sums[r][t];
+    for (std::size_t t = 0; t < T; ++t) out[t] += sums[r][t];
   }
+}
+
+// Tiles of `T` columns from `k` on, `R` rows at a time; returns the first column that is left.
+template <std::size_t R, std::size_t T>
+inline __attribute__((always_inline)) std::size_t tiles(const Product& product, std::size_t k,
+                                                        float* c, std::size_t c_stride,
+                                                        std::size_t rows, std::size_t end) {
+  for (; k + T <= end; k += T) {
+    std::size_t i = 0;
+    for (; i + R <= rows; i += R) tile_product<R, T>(product, i, k, c, c_stride);
+    for (; i < rows; ++i) tile_product<1, T>(product, i, k, c, c_stride);
+  }
+  return k;
 }
 
 }  // namespace
 
 LIMBECK_WIDE void add_product(const Product& product, float* c, std::size_t c_stride,
                               std::size_t rows, std::size_t begin, std::size_t end) noexcept {
-  std::size_t k = begin;
-  for (; k + kTile <= end; k += kTile) {
-    std::size_t i = 0;
-    for (; i + 4 <= rows; i += 4) tile_product<4>(product, i, k, c, c_stride);
-    for (; i < rows; ++i) tile_product<1>(product, i, k, c, c_stride);
-  }
+  std::size_t k = tiles<4, 64>(product, begin, c, c_stride, rows, end);
+  k = tiles<8, 16>(product, k, c, c_stride, rows, end);
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t t = k; t < end; ++t) {
       float sum = 0;

@@ -8,7 +8,7 @@
 namespace limbeck {
 namespace {
 
-constexpr const KernelTable* kAllKernels[] = {  // fastest first
+constexpr const KernelTable* kAllKernels[] = {  // fastest first, as a rule
 #if defined(__x86_64__)
     &kAvx512Bf16Kernels, &kAvx512Kernels, &kAvx2Kernels,
 #elif defined(__aarch64__)
@@ -16,10 +16,20 @@ constexpr const KernelTable* kAllKernels[] = {  // fastest first
 #endif
     &kScalarKernels};
 
+// Intel's VDPBF16PS does half as many products a second as two units of float multiply-adds
+// (docs/performance.md); AMD's does twice as many.
+bool is_slower_than_next([[maybe_unused]] const KernelTable& table) {
+#if defined(__x86_64__)
+  return &table == &kAvx512Bf16Kernels && __builtin_cpu_is("intel");
+#else
+  return false;
+#endif
+}
+
 const KernelTable& choose() {
   const auto supported = supported_kernels();
   const char* wanted = std::getenv("LIMBECK_KERNELS");
-  if (!wanted || !*wanted) return *supported.front();
+  if (!wanted || !*wanted) return *supported[is_slower_than_next(*supported.front()) ? 1 : 0];
   std::string known;
   for (const KernelTable* table : supported) {
     if (table->name == wanted) return *table;

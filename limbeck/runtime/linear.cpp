@@ -89,10 +89,12 @@ void multiply_rows(const KernelTable& kernels, const Linear& linear, std::size_t
   }
 }
 
-// Rows a task takes: two panels or more, until a task is worth its start.
-std::size_t rows_of_task(const Linear& linear) noexcept {
-  constexpr std::size_t kLeast = 2 * kPanelRows, kWeights = 1u << 15;
-  return (kWeights / linear.columns() / kLeast + 1) * kLeast;
+// Rows a task takes: two panels or more, until a task is worth its start. With many rows of
+// activations whole fours, which is what a kernel takes at once (bf16 of AVX-512).
+std::size_t rows_of_task(const Linear& linear, std::size_t n) noexcept {
+  constexpr std::size_t kWeights = 1u << 15;
+  const std::size_t least = (n > kDirectRows ? 4 : 2) * kPanelRows;
+  return (kWeights / linear.columns() / least + 1) * least;
 }
 
 }  // namespace
@@ -208,12 +210,14 @@ void multiply(ThreadPool& pool, const KernelTable& kernels, std::span<const Line
   std::size_t n_tasks = 0, work = 0;
   for (const Linear* layer : layers) {
     work += layer->rows() * layer->columns() * x.n();
-    n_tasks += (layer->rows() + rows_of_task(*layer) - 1) / rows_of_task(*layer);
+    const std::size_t grain = rows_of_task(*layer, x.n());
+    n_tasks += (layer->rows() + grain - 1) / grain;
   }
   run_if_worth(pool, n_tasks, work, [&](std::size_t task) {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       const Linear& layer = *layers[i];
-      const std::size_t grain = rows_of_task(layer), tasks = (layer.rows() + grain - 1) / grain;
+      const std::size_t grain = rows_of_task(layer, x.n()),
+                        tasks = (layer.rows() + grain - 1) / grain;
       if (task >= tasks) {
         task -= tasks;
         continue;

@@ -137,6 +137,7 @@ int run_quantize(int argc, char** argv) {
   const Checkpoint checkpoint = Checkpoint::open(flags.model);
   for (const std::string& path : flags.calibration) {
     options.calibration_texts.push_back(calibration_of(path, checkpoint));
+    options.calibration_names.push_back(path);
   }
   for (const std::string& path : flags.guard) {
     options.guard_texts.push_back(calibration_of(path, checkpoint));

@@ -91,9 +91,9 @@ bool find_lattice(TensorType stored, std::span<const float> weights, std::span<L
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const auto block_codes = of(codes, i);
     // Groups are often larger than a block, and the finest step of a group is the step of all.
-    const bool as_before = i > 0 && blocks[i - 1].scale > 0 &&
-                           try_scale(stored, of(weights, i), blocks[i - 1].scale, blocks[i],
-                                     block_codes);
+    const bool as_before =
+        i > 0 && blocks[i - 1].scale > 0 &&
+        try_scale(stored, of(weights, i), blocks[i - 1].scale, blocks[i], block_codes);
     if (!as_before && !search(stored, of(weights, i), blocks[i], block_codes)) return false;
   }
   return true;

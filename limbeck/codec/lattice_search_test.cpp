@@ -45,7 +45,8 @@ struct Found {
 };
 
 // The type's bytes, if the weights are on a lattice that it holds.
-std::vector<std::byte> taken(TensorType stored, const std::vector<float>& weights, TensorType type) {
+std::vector<std::byte> taken(TensorType stored, const std::vector<float>& weights,
+                             TensorType type) {
   Found found;
   if (!find_lattice(stored, weights, found.blocks, found.codes) ||
       !lattice_fits(type, found.blocks, kLatticeCodes - 1)) {

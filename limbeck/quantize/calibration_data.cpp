@@ -77,6 +77,7 @@ CalibrationData calibrate(const Checkpoint& checkpoint, const QuantizeOptions& o
     data.importance =
         gather_statistics(forward, {.first = 0, .last = layers, .output = true}, {}, pool)
             .importance;
+    data.importance.datasets = options.calibration_names;
   }
   if (!options.save_importance.empty()) write_importance(options.save_importance, data.importance);
   return data;

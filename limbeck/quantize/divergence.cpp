@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace limbeck {
 namespace {
@@ -11,21 +12,28 @@ struct PositionSums {
   bool same = false;
 };
 
-// log sum exp, from the largest.
-double log_total(std::span<const float> logits) {
+// log sum exp, from the largest; what the logits give by exp(logit - largest) in `each`.
+double log_total(std::span<const float> logits, std::vector<double>* each = nullptr) {
   const double largest = *std::ranges::max_element(logits);
   double sum = 0;
-  for (const float logit : logits) sum += std::exp(double{logit} - largest);
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const double value = std::exp(double{logits[i]} - largest);
+    sum += value;
+    if (each) (*each)[i] = value;
+  }
   return largest + std::log(sum);
 }
 
 PositionSums compare(std::span<const float> reference, std::span<const float> other, TokenId next) {
-  const double p_total = log_total(reference), q_total = log_total(other);
+  std::vector<double> weights(reference.size());
+  const double p_total = log_total(reference, &weights), q_total = log_total(other);
   PositionSums sums;
+  double weight = 0;
   for (std::size_t i = 0; i < reference.size(); ++i) {
-    const double p = double{reference[i]} - p_total, q = double{other[i]} - q_total;
-    sums.kl += std::exp(p) * (p - q);
+    sums.kl += weights[i] * (double{reference[i]} - double{other[i]});
+    weight += weights[i];
   }
+  sums.kl = sums.kl / weight - p_total + q_total;
   sums.same = std::ranges::max_element(reference) - reference.begin() ==
               std::ranges::max_element(other) - other.begin();
   const auto at = static_cast<std::size_t>(next);
@@ -80,18 +88,50 @@ class Sums {
 
 Divergence divergence(const Model& original, const Model& other, const TokenSequences& sequences,
                       ThreadPool& pool) {
-  std::size_t longest = 1;
-  for (const auto& sequence : sequences) longest = std::max(longest, sequence.size());
+  return Predictions(original, sequences, pool, /*most_bytes=*/0).divergence_of(other);
+}
+
+Predictions::Predictions(const Model& model, const TokenSequences& sequences, ThreadPool& pool,
+                         std::uint64_t most_bytes)
+    : model_(model), sequences_(sequences), pool_(pool) {
+  std::uint64_t tokens = 0;
+  for (const auto& sequence : sequences) {
+    longest_ = std::max(longest_, sequence.size());
+    tokens += sequence.size();
+  }
+  const auto vocab = static_cast<std::uint64_t>(model.architecture().vocab_size);
+  if (tokens * vocab * sizeof(float) > most_bytes) return;
+  Decoder decoder(model, pool, options());
+  for (const auto& sequence : sequences) {
+    if (sequence.size() < 2) {
+      kept_.emplace_back();
+      continue;
+    }
+    decoder.truncate(0, 0);
+    const auto logits = decoder.forward(sequence, true);
+    kept_.emplace_back(logits.begin(), logits.end());
+  }
+}
+
+DecoderOptions Predictions::options() const {
   DecoderOptions options;
-  options.context = static_cast<std::int64_t>(longest);
-  Decoder reference(original, pool, options), tried(other, pool, options);
-  const auto vocab = static_cast<std::size_t>(original.architecture().vocab_size);
-  Sums sums(sequences, pool);
-  for (std::size_t i = 0; i < sequences.size(); ++i) {
-    if (sequences[i].size() < 2) continue;
-    reference.truncate(0, 0);
+  options.context = static_cast<std::int64_t>(longest_);
+  return options;
+}
+
+Divergence Predictions::divergence_of(const Model& other) const {
+  std::optional<Decoder> own;
+  if (kept_.empty()) own.emplace(model_, pool_, options());
+  Decoder tried(other, pool_, options());
+  const auto vocab = static_cast<std::size_t>(model_.architecture().vocab_size);
+  Sums sums(sequences_, pool_);
+  for (std::size_t i = 0; i < sequences_.size(); ++i) {
+    if (sequences_[i].size() < 2) continue;
     tried.truncate(0, 0);
-    sums.add(i, 0, reference.forward(sequences[i], true), tried.forward(sequences[i], true), vocab);
+    if (own) own->truncate(0, 0);
+    const auto reference =
+        own ? own->forward(sequences_[i], true) : std::span<const float>(kept_[i]);
+    sums.add(i, 0, reference, tried.forward(sequences_[i], true), vocab);
   }
   return sums.take();
 }

@@ -20,7 +20,27 @@ struct Divergence {
 
 Divergence divergence(const Model& original, const Model& other, const TokenSequences& sequences,
                       ThreadPool& pool);
-// The same with one layer of one model in memory at a time, beside both outputs.
+
+// What a model says on given sequences, which must outlive it: for many comparisons with it.
+class Predictions {
+ public:
+  // Kept in memory where all logits take at most `most_bytes`, else made anew for each comparison.
+  Predictions(const Model& model, const TokenSequences& sequences, ThreadPool& pool,
+              std::uint64_t most_bytes = std::uint64_t{256} << 20);
+  // KL(model || other), and the other fields.
+  Divergence divergence_of(const Model& other) const;
+
+ private:
+  DecoderOptions options() const;
+
+  const Model& model_;
+  const TokenSequences& sequences_;
+  ThreadPool& pool_;
+  std::size_t longest_ = 1;
+  std::vector<std::vector<float>> kept_;  // of each sequence [tokens, vocab]
+};
+
+// As divergence, with one layer of one model in memory at a time, beside both outputs.
 Divergence layered_divergence(const Checkpoint& original, const Checkpoint& other,
                               const TokenSequences& sequences, ThreadPool& pool,
                               const LayeredOptions& options);

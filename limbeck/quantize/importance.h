@@ -37,6 +37,7 @@ std::string input_name(std::string_view name);
 // Throws Error{format} on another kind of file, wrong shapes, NaN or negative numbers.
 Importance read_importance(const std::filesystem::path& path);
 Importance parse_importance(std::span<const std::byte> bytes, const std::string& name);
+// Under the name of every matrix that shares an entry, as llama.cpp looks for them.
 void write_importance(const std::filesystem::path& path, const Importance& importance);
 
 }  // namespace limbeck

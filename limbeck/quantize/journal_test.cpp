@@ -77,7 +77,7 @@ TEST_F(Importances, RoundTripThroughAFile) {
   EXPECT_EQ(back.datasets, sample().datasets);
   EXPECT_EQ(back.chunk_count, 3u);
   EXPECT_EQ(back.chunk_size, 512u);
-  ASSERT_EQ(back.entries.size(), 2u);
+  ASSERT_EQ(back.entries.size(), 5u);  // attn_k, attn_v and attn_qkv have attn_q's
   EXPECT_EQ(back.entries.at("blk.0.attn_q.weight").sum_squares, (std::vector<float>{2, 4, 0, 8}));
   EXPECT_EQ(back.entries.at("blk.0.attn_q.weight").count, 4);
 }

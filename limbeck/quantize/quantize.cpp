@@ -171,9 +171,8 @@ class Run {
 
   // Judged by the runtime, on the bytes to be written: never worse than before.
   void heal() {
-    Healed healed =
-        options_.healer(checkpoint_, best_->rounded(), calibration_.healing, calibration_.held_out,
-                        best_->parts() / "healing");
+    Healed healed = options_.healer(checkpoint_, best_->rounded(), calibration_.healing,
+                                    calibration_.held_out, best_->parts() / "healing");
     const Checkpoint tried = with_healed(best_->rounded(), best_->plan(), healed);
     bool worse = false;
     for (const Domain& domain : domains()) {

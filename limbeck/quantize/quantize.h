@@ -32,6 +32,7 @@ struct QuantizeOptions {
   QuantizeMethod method =
       QuantizeMethod::rtn;  // imatrix and gptq need calibration text or an importance file
   std::vector<std::string> calibration_texts;  // texts (not paths)
+  std::vector<std::string> calibration_names;  // where they are from, for `save_importance`
   CalibrationOptions calibration;
   std::filesystem::path importance_file;  // an imatrix GGUF; may be empty
   std::filesystem::path save_importance;  // where to keep the importance found; may be empty

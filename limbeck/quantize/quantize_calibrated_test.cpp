@@ -111,7 +111,8 @@ TEST_F(Calibrated, IsHealedOnlyWhereThatHelps) {
   fs::remove(output_);
   const pid_t child = fork();
   if (child == 0) {
-    options_.healer = [&](const auto&, const auto&, const auto&, const auto&, const auto&) -> Healed {
+    options_.healer = [&](const auto&, const auto&, const auto&, const auto&,
+                          const auto&) -> Healed {
       kill(getpid(), SIGKILL);
       return {};
     };

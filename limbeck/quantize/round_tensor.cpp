@@ -122,7 +122,8 @@ std::optional<RoundedTensor> recode_exactly(const Weight& weight, std::string_vi
     std::vector<std::uint8_t> codes(columns);
     exact.bytes.resize(static_cast<std::size_t>(weight.rows) * to);
     for (std::size_t row = 0; row < static_cast<std::size_t>(weight.rows); ++row) {
-      const int most = lattice_of(weight.type, weight.bytes.subspan(row * from, from), blocks, codes);
+      const int most =
+          lattice_of(weight.type, weight.bytes.subspan(row * from, from), blocks, codes);
       if (most == 0 || !lattice_fits(type, blocks, most)) return std::nullopt;
       encode_lattice(type, blocks, codes, most, std::span(exact.bytes).subspan(row * to, to));
     }

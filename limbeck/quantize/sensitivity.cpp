@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/progress.h"
@@ -87,6 +88,7 @@ class Measure {
       probe_.push_back(sequence);
       tokens += sequence.size();
     }
+    predictions_.emplace(model_, probe_, pool);
   }
 
   void add(AllocationItem& item) {
@@ -130,7 +132,7 @@ class Measure {
     auto owned = std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end());
     Checkpoint tried = Checkpoint::open(original_.path());
     tried.replace(tensor.name, {TensorType::f32, tensor.rows, tensor.columns, *owned, owned});
-    return divergence(model_, Model(tried), probe_, pool_).mean_kl / error;
+    return predictions_->divergence_of(Model(tried)).mean_kl / error;
   }
 
   std::vector<float> sampled_rows(const PlannedTensor& tensor) const {
@@ -175,6 +177,7 @@ class Measure {
   SolverMatrices matrices_;
   std::string matrices_input_;
   TokenSequences probe_;
+  std::optional<Predictions> predictions_;  // of the original on them
 };
 
 std::vector<AllocationItem> items_of(const Architecture& architecture, const Plan& plan) {

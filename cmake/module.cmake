@@ -12,15 +12,13 @@ function(_limbeck_sources folder out_library out_tests out_headers)
 endfunction()
 
 # limbeck_module(<folder> [NAME name] [ONE_PROCESS] [DEPENDS modules...] [LINK targets...] [LINK_PRIVATE targets...]
-#                [TEST_LINK targets...] [ONLY sources...] [EXCLUDE sources...] [APART sources...])
+#                [TEST_LINK targets...] [ONLY sources...] [EXCLUDE sources...])
 # limbeck/<folder>/ becomes the static library limbeck::<folder> and the test program <folder>_test.
 # NAME: a further library of the folder, without headers of its own.
 # ONE_PROCESS: run its tests in one go, for a module whose libraries take seconds to load.
 # ONLY builds nothing but these files of the folder (and no tests); EXCLUDE leaves these out.
-# APART: files that are compiled alone where CMAKE_UNITY_BUILD compiles several as one, because their names
-# meet others' in the unnamed namespace; ALL: every file of the folder.
 function(limbeck_module folder)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "ONE_PROCESS" "NAME" "DEPENDS;LINK;LINK_PRIVATE;TEST_LINK;ONLY;EXCLUDE;APART")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ONE_PROCESS" "NAME" "DEPENDS;LINK;LINK_PRIVATE;TEST_LINK;ONLY;EXCLUDE")
   _limbeck_sources(${folder} sources tests headers)
   list(TRANSFORM arg_DEPENDS PREPEND limbeck_)
   list(TRANSFORM arg_ONLY PREPEND ${PROJECT_SOURCE_DIR}/limbeck/${folder}/)
@@ -30,12 +28,6 @@ function(limbeck_module folder)
     set(tests)
   endif()
   list(REMOVE_ITEM sources ${arg_EXCLUDE})
-  if(arg_APART STREQUAL ALL)
-    set(apart ${sources} ${tests})
-  else()
-    list(TRANSFORM arg_APART PREPEND ${PROJECT_SOURCE_DIR}/limbeck/${folder}/ OUTPUT_VARIABLE apart)
-  endif()
-  set_source_files_properties(${apart} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   if(NOT sources)  # a folder of headers alone still needs one object
     file(WRITE ${PROJECT_BINARY_DIR}/${folder}_headers.cpp "")
     set(sources ${PROJECT_BINARY_DIR}/${folder}_headers.cpp)

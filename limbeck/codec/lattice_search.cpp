@@ -81,20 +81,60 @@ bool search(TensorType stored, BlockValues weights, LatticeScale& block,
   return false;
 }
 
+// A row taken apart block by block.
+struct Row {
+  TensorType stored;
+  std::span<const float> weights;
+  std::span<LatticeScale> blocks;
+  std::span<std::uint8_t> codes;
+
+  BlockValues weights_of(std::size_t i) const {
+    return weights.subspan(i * kBlock).first<kBlock>();
+  }
+  std::span<std::uint8_t, kBlock> codes_of(std::size_t i) const {
+    return codes.subspan(i * kBlock).first<kBlock>();
+  }
+  bool holds(std::size_t i, float scale) const {
+    return try_scale(stored, weights_of(i), scale, blocks[i], codes_of(i));
+  }
+};
+
+// Puts block `last` on the scale of the blocks from `first` on, or all of them on a near one:
+// groups are often larger than a block, and each rounded block alone leaves several scales to
+// choose from. False leaves the blocks before `last` as they are.
+bool join(const Row& row, std::size_t first, std::size_t last) {
+  const int reach = row.stored == TensorType::bf16 ? 8 : row.stored == TensorType::f16 ? 1 : 0;
+  const int bits = float_to_f16(row.blocks[first].scale);
+  if (row.blocks[first].scale == 0) return false;
+  const auto all_on = [&](float scale) {
+    if (!row.holds(last, scale)) return false;
+    for (std::size_t i = first; i < last; ++i) {
+      if (!row.holds(i, scale)) return false;
+    }
+    return true;
+  };
+  for (int away = 0; away <= reach; ++away) {
+    for (const int there : {bits - away, bits + away}) {
+      const float scale = f16_to_float(static_cast<std::uint16_t>(std::max(there, 0)));
+      if (scale > 0 && all_on(scale)) return true;
+    }
+  }
+  for (std::size_t i = first; i < last; ++i) {
+    row.holds(i, f16_to_float(static_cast<std::uint16_t>(bits)));
+  }
+  return false;
+}
+
 }  // namespace
 
 bool find_lattice(TensorType stored, std::span<const float> weights, std::span<LatticeScale> blocks,
                   std::span<std::uint8_t> codes) {
-  const auto of = [](auto all, std::size_t i) {
-    return all.subspan(i * kBlock).template first<kBlock>();
-  };
+  const Row row{stored, weights, blocks, codes};
+  std::size_t first = 0;  // of the blocks that share a scale
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    const auto block_codes = of(codes, i);
-    // Groups are often larger than a block, and the finest step of a group is the step of all.
-    const bool as_before =
-        i > 0 && blocks[i - 1].scale > 0 &&
-        try_scale(stored, of(weights, i), blocks[i - 1].scale, blocks[i], block_codes);
-    if (!as_before && !search(stored, of(weights, i), blocks[i], block_codes)) return false;
+    if (i > 0 && join(row, first, i)) continue;
+    if (!search(stored, row.weights_of(i), blocks[i], row.codes_of(i))) return false;
+    first = i;
   }
   return true;
 }

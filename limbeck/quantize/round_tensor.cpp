@@ -1,7 +1,9 @@
 #include "limbeck/quantize/round_tensor.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 
 #include "limbeck/base/error.h"
 #include "limbeck/codec/codec.h"
@@ -21,12 +23,33 @@ struct Sums {
   double error = 0, norm = 0;
 };
 
+// In lanes, which are then added in order: a sum of its own for each of 8 neighbours.
 void add_errors(std::span<const float> weights, std::span<const float> rounded, Sums& sums) {
-  for (std::size_t i = 0; i < weights.size(); ++i) {
+  constexpr std::size_t kLanes = 8;
+  double errors[kLanes] = {}, norms[kLanes] = {};
+  const auto add = [&](std::size_t i, std::size_t lane) {
     const double w = weights[i], miss = w - double{rounded[i]};
-    sums.error += miss * miss;
-    sums.norm += w * w;
+    errors[lane] += miss * miss;
+    norms[lane] += w * w;
+  };
+  std::size_t i = 0;
+  for (; i + kLanes <= weights.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) add(i + lane, lane);
   }
+  for (std::size_t lane = 0; i < weights.size(); ++i, ++lane) add(i, lane);
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    sums.error += errors[lane];
+    sums.norm += norms[lane];
+  }
+}
+
+bool all_finite(std::span<const float> values) {
+  constexpr std::uint32_t kExponent = 0x7f800000;
+  std::uint32_t odd = 0;
+  for (const float value : values) {
+    odd |= (std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent ? 1u : 0u;
+  }
+  return odd == 0;
 }
 
 // `work` sees the floats of a piece of rows and returns its sums, which are added in order.
@@ -68,6 +91,7 @@ void read_rows(const Weight& weight, std::string_view name, std::int64_t first,
     const std::size_t row = static_cast<std::size_t>(first) + r;
     const auto weights = out.subspan(r * columns, columns);
     decode_row(weight.type, weight.bytes.subspan(row * size, size), weights);
+    if (all_finite(weights)) continue;
     for (std::size_t i = 0; i < columns; ++i) {
       if (std::isfinite(weights[i])) continue;
       if (on_nan == OnNan::fail) {

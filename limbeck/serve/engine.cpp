@@ -69,8 +69,6 @@ struct Engine::Impl {
         step();
       } catch (const std::bad_alloc&) {
         fail_all(Error(ErrorKind::io, "out of memory"));
-      } catch (const std::exception& error) {  // the next requests may fare better
-        fail_all(Error(ErrorKind::io, error.what()));
       }
     }
     const Error stopped(ErrorKind::interrupted, "the server is stopping");

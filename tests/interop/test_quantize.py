@@ -29,7 +29,7 @@ def test_lattices_keep_every_value(limbeck, llama_folder, tmp_path, kind, symmet
         if "layers." in name and weight.ndim == 2:
             codes, scale, zero = lattice(weight, GROUP, symmetric)
             group_of = np.arange(weight.shape[1]) // GROUP
-            tensors[name] = values(codes, scale, zero, group_of)
+            tensors[name] = values(codes, scale, zero, group_of).astype(np.float32)
             if stored == "bf16":
                 tensors[name] = as_bf16(tensors[name])
     save_file(tensors, llama_folder / "model.safetensors", {"format": "pt"})

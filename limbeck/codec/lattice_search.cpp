@@ -38,7 +38,8 @@ bool try_scale(TensorType stored, BlockValues weights, float scale, LatticeScale
   for (std::size_t i = 0; i < kBlock; ++i) {
     const double exact = double{weights[i]} / double{scale};
     const double whole = std::nearbyint(exact);
-    if (!(std::fabs(exact - whole) <= near * std::fabs(exact))) return false;
+    if (!(std::fabs(whole) < kLatticeCodes)) return false;  // nor would it fit an int
+    if (std::fabs(exact - whole) > near * std::fabs(exact)) return false;
     multiples[i] = static_cast<int>(whole);
     low = std::min(low, multiples[i]);
     high = std::max(high, multiples[i]);

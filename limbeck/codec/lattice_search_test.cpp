@@ -89,6 +89,14 @@ TEST_P(OfEachFloatType, ZerosAreOnAnyLattice) {
   expect_held(weights, q4_0);
 }
 
+TEST_P(OfEachFloatType, ScalesMayDifferByAnyFactor) {
+  auto weights = on_lattice(GetParam(), 32, -8, 7, 4);
+  std::fill_n(weights.begin(), 32, 0x1p-20f);
+  for (std::size_t i = 32; i < 64; ++i)
+    weights[i] *= 0x1p14f;  // steps of the block before: beyond an int
+  expect_held(weights, q4_0);
+}
+
 TEST_P(OfEachFloatType, OtherWeightsAreOnNone) {
   Random random(7);
   std::vector<float> weights(kColumns);

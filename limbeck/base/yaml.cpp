@@ -93,9 +93,9 @@ std::string as_utf8(const std::string& text) {
   return out;
 }
 
-class TreeBuilder : public YAML::EventHandler {
+class EventReader : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::string_view origin) : origin_(origin) {}
+  explicit EventReader(std::string_view origin) : origin_(origin) {}
 
   Json take() { return std::move(root_); }
 
@@ -254,11 +254,11 @@ void write(std::string& out, const Json& json, std::size_t indent) {
 Json parse_yaml(std::string_view text, std::string_view origin) {
   check_text(text, origin);
   std::istringstream stream{std::string(text)};
-  TreeBuilder builder(origin);
+  EventReader builder(origin);
   try {
     YAML::Parser parser(stream);
     parser.HandleNextDocument(builder);
-    TreeBuilder second(origin);
+    EventReader second(origin);
     if (parser.HandleNextDocument(second)) {
       fail(ErrorKind::usage, "{}: holds a second document (---); one is allowed", origin);
     }

@@ -37,6 +37,8 @@ TaskResult score_task(const Task& task, std::span<const Example> examples,
                       std::span<const Answer> answers);
 Json to_json(const TaskResult& result);
 
+Json to_json(const Interval& interval);  // {"value", "low", "high"}
+
 struct TextOptions {
   // Tokens in a window, at most the model's context. Windows do not overlap; each starts with BOS
   // if the model adds one, and what has no token before it is not predicted.

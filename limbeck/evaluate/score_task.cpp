@@ -147,10 +147,14 @@ TaskResult score_task(const Task& task, std::span<const Example> examples,
   return result;
 }
 
+Json to_json(const Interval& interval) {
+  return {{"value", interval.value}, {"low", interval.low}, {"high", interval.high}};
+}
+
 Json to_json(const TaskResult& result) {
   Json metrics = Json::object();
   for (const auto& [name, interval] : result.metrics) {
-    metrics[name] = {{"value", interval.value}, {"low", interval.low}, {"high", interval.high}};
+    metrics[name] = to_json(interval);
   }
   Json json = {{"task", result.task},
                {"kind", result.kind},

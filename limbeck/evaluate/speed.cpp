@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "limbeck/base/error.h"
+#include "limbeck/evaluate/evaluate.h"
 
 namespace limbeck {
 namespace {
@@ -73,11 +74,8 @@ SpeedResult measure_speed_of(const Model& model, ThreadPool& pool, const SpeedOp
 }
 
 Json to_json(const SpeedResult& result) {
-  const auto interval = [](const Interval& i) -> Json {
-    return {{"value", i.value}, {"low", i.low}, {"high", i.high}};
-  };
-  return {{"prompt_tokens_per_s", interval(result.prompt_tokens_per_s)},
-          {"generation_tokens_per_s", interval(result.generation_tokens_per_s)},
+  return {{"prompt_tokens_per_s", to_json(result.prompt_tokens_per_s)},
+          {"generation_tokens_per_s", to_json(result.generation_tokens_per_s)},
           {"prompt_tokens", result.prompt_tokens},
           {"generation_tokens", result.generation_tokens},
           {"rounds", result.rounds},

@@ -15,10 +15,10 @@ namespace limbeck {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kMaxNameBytes = 255;
+constexpr std::size_t kMaxFileNameBytes = 255;
 
 bool is_bare_name(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxNameBytes && name[0] != '.' &&
+  return !name.empty() && name.size() <= kMaxFileNameBytes && name[0] != '.' &&
          std::ranges::all_of(name, [](unsigned char c) {
            return std::isalnum(c) || c == '.' || c == '_' || c == '-';
          });

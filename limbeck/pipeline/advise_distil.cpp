@@ -14,8 +14,6 @@ namespace {
 
 constexpr double kSmallest = 3e5;  // parameters: below, nothing was ever tried
 
-double count_of(const Architecture& a) { return static_cast<double>(parameter_count(a)); }
-
 // As many training inputs as the hours allow; all of them where they fit.
 double affordable_items(const AdviseInput& input, const Student& student,
                         const AdviseLimits& limits, const MachineLimits& machine) {

@@ -26,8 +26,6 @@ constexpr double kItemOverhead = 0.0005;
 constexpr double kRoundedBits = 8.4;  // a file of fewer holds rounded weights
 constexpr double kCachedBytes = 8e6;  // of weights that stay in the caches of a common core
 
-double count_of(const Architecture& a) { return static_cast<double>(parameter_count(a)); }
-
 // Keys and values of the positions that the cache holds.
 double cache_bytes(const Architecture& a, std::int64_t context) {
   const std::int64_t positions = std::min(context, a.context_length);
@@ -180,6 +178,10 @@ std::vector<Option> quantize_options(const AdviseInput& input) {
 }
 
 }  // namespace
+
+double count_of(const Architecture& architecture) {
+  return static_cast<double>(parameter_count(architecture));
+}
 
 std::string Option::plan() const {
   if (kind == "keep") return "keep it as it is";

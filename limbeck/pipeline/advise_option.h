@@ -37,6 +37,8 @@ struct Option {
   bool distils() const { return kind == "distil" || kind == "both"; }
 };
 
+double count_of(const Architecture& architecture);  // its parameters
+
 // Every plan that makes sense for this input, with size, memory, speed and cost predicted.
 std::vector<Option> options_of(const AdviseInput& input, const AdviseLimits& limits,
                                const MachineLimits& machine);

@@ -29,10 +29,6 @@ std::vector<double> mean_of_seeds(const std::vector<SeedScores>& scores, Arm arm
   return items;
 }
 
-Json to_json(const Interval& interval) {
-  return {{"value", interval.value}, {"low", interval.low}, {"high", interval.high}};
-}
-
 std::string points(double value) { return fmt::format("{:+.1f}", 100 * value); }
 
 }  // namespace

@@ -19,14 +19,10 @@ namespace limbeck::pipeline {
 namespace {
 
 constexpr std::size_t kLatencyItems = 64;
-constexpr const char* kResume = "run the same command again: what was measured is kept";
+constexpr const char* kRunAgain = "run the same command again: what was measured is kept";
 
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-Json to_json(const Interval& interval) {
-  return {{"value", interval.value}, {"low", interval.low}, {"high", interval.high}};
 }
 
 // Resident memory once the allocator has given back what earlier models left.
@@ -97,7 +93,7 @@ Json scores_to_json(const TaskResult& result) {
     if (!fields.empty()) row.push_back(std::move(fields));
     items.push_back(std::move(row));
   }
-  Json summary = limbeck::to_json(result);
+  Json summary = to_json(result);
   summary["primary"] = result.primary;
   summary.erase("seconds");
   return {{"summary", summary}, {"seconds", result.seconds}, {"items", items}};
@@ -238,7 +234,7 @@ void Subject::measure_speed() {
     if (!is_of_the_model(error)) throw;
     not_measured("speed and memory", error.what());
   }
-  stop_if_interrupted(kResume);
+  stop_if_interrupted(kRunAgain);
 }
 
 std::vector<Answer> Subject::ask(const LoadedTask& task, std::span<const Example> examples,
@@ -268,13 +264,13 @@ std::optional<TaskScores> Subject::run_task(const LoadedTask& task) {
       const double begin = now_s();
       const auto answers = ask(task, task.examples, [&](std::size_t done) {
         progress.update(done);
-        stop_if_interrupted(kResume);
+        stop_if_interrupted(kRunAgain);
       });
       TaskResult result = score_task(task.task, task.examples, answers);
       result.seconds = now_s() - begin;
       return scores_to_json(result);
     });
-    stop_if_interrupted(kResume);
+    stop_if_interrupted(kRunAgain);
     return scores_from_json(json);
   } catch (const Error& error) {
     if (!is_of_the_model(error)) throw;
@@ -293,7 +289,7 @@ void Subject::measure_latency(const LoadedTask& task) {
       const double begin = now_s();
       ask(task, std::span(&example, 1), {});
       seconds.push_back(now_s() - begin);
-      stop_if_interrupted(kResume);
+      stop_if_interrupted(kRunAgain);
     }
     std::ranges::sort(seconds);
     return {{"p50_s", seconds[seconds.size() / 2]}, {"p95_s", seconds[seconds.size() * 95 / 100]}};
@@ -310,7 +306,7 @@ Json Subject::run_text(std::string_view text, Subject* reference) {
   const TextResult result =
       evaluate_text(model, checkpoint_->tokenizer(), pool_, text, text_options,
                     reference ? &reference->load().model : nullptr);
-  Json json = limbeck::to_json(result);
+  Json json = to_json(result);
   json["perplexity"] = to_json(result.perplexity);
   if (result.has_reference) json["same_top1"] = to_json(result.same_top1);
   return json;
@@ -344,7 +340,7 @@ void Subject::measure_text(const std::string& name, std::string_view text, Subje
     failed("perplexity and " + kl, error);
   }
   json_["texts"].push_back(std::move(entry));
-  stop_if_interrupted(kResume);
+  stop_if_interrupted(kRunAgain);
 }
 
 }  // namespace limbeck::pipeline

@@ -27,12 +27,6 @@ std::string short_text(std::string text) {
   return text.substr(0, end) + "\u2026";
 }
 
-const Json& first_task(const Json& model) {
-  static const Json null;
-  const Json& tasks = at(model, {"tasks"});
-  return tasks.is_array() && !tasks.empty() ? tasks[0] : null;
-}
-
 const Json* model_named(const Json& results, const std::string& name) {
   for (const Json& model : results.at("models")) {
     if (at(model, {"name"}) == name) return &model;

@@ -51,6 +51,12 @@ const Json& at(const Json& json, std::initializer_list<std::string_view> path) {
   return *here;
 }
 
+const Json& first_task(const Json& model) {
+  static const Json null;
+  const Json& tasks = at(model, {"tasks"});
+  return tasks.is_array() && !tasks.empty() ? tasks[0] : null;
+}
+
 std::string percent(const Json& value) {
   return is_number(value) ? fmt::format("{:.1f}", 100 * value.get<double>()) : "-";
 }

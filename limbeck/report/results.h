@@ -38,6 +38,9 @@ void check_results(const Json& results, std::string_view origin);
 // The value at a path of keys, or null. Never throws.
 const Json& at(const Json& json, std::initializer_list<std::string_view> path);
 
+// A model's scores on the task compared, or null. Never throws.
+const Json& first_task(const Json& model);
+
 // For people. Absent values are "-".
 std::string percent(const Json& value);           // 0.9312 -> "93.1"
 std::string percent_interval(const Json& value);  // "93.1 (91.4-94.5)"

@@ -13,7 +13,7 @@
 namespace limbeck::report {
 namespace {
 
-constexpr double kWidth = 640, kHeight = 360, kLeft = 64, kRight = 24, kTop = 18, kBottom = 54;
+constexpr double kWidth = 640, kHeight = 360, kLeft = 74, kRight = 24, kTop = 18, kBottom = 54;
 
 std::string line(double x1, double y1, double x2, double y2, const char* kind) {
   return fmt::format("<line class=\"{}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>",

@@ -13,12 +13,6 @@ constexpr double kGiveUp = 0.1;  // of the score, for the alternative
 
 enum class Quality { keeps, undecided, worse, unknown };
 
-const Json& first_task(const Json& model) {
-  static const Json null;
-  const Json& tasks = at(model, {"tasks"});
-  return tasks.is_array() && !tasks.empty() ? tasks[0] : null;
-}
-
 double size_of(const Json& model) {
   const Json& bytes = at(model, {"bytes"});
   return bytes.is_number() ? bytes.get<double>() : 0;

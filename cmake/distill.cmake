@@ -1,7 +1,7 @@
 # limbeck::distill, which knows no libtorch, and what trains: limbeck::trainer with libtorch, or
 # limbeck::no_trainer, which says that there is none. A program links one of the two.
 set(torch_free event_file.cpp plan.cpp train_config.cpp train_data.cpp train_options.cpp lora_targets.cpp world.cpp)
-limbeck_module(distill DEPENDS model ONLY ${torch_free})
+limbeck_module(distill DEPENDS model ONLY ${torch_free} APART train_options.cpp world.cpp)
 limbeck_module(distill NAME no_trainer DEPENDS distill ONLY without_torch.cpp)
 set(trainer no_trainer)
 

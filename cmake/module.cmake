@@ -12,13 +12,15 @@ function(_limbeck_sources folder out_library out_tests out_headers)
 endfunction()
 
 # limbeck_module(<folder> [NAME name] [ONE_PROCESS] [DEPENDS modules...] [LINK targets...] [LINK_PRIVATE targets...]
-#                [TEST_LINK targets...] [ONLY sources...] [EXCLUDE sources...])
+#                [TEST_LINK targets...] [ONLY sources...] [EXCLUDE sources...] [APART all|sources...])
 # limbeck/<folder>/ becomes the static library limbeck::<folder> and the test program <folder>_test.
 # NAME: a further library of the folder, without headers of its own.
 # ONE_PROCESS: run its tests in one go, for a module whose libraries take seconds to load.
+# APART: in a unity build (CMAKE_UNITY_BUILD), all files or these go to the compiler alone: names in their unnamed
+# namespaces are also those of other files, or they are compiled for one instruction set each.
 # ONLY builds nothing but these files of the folder (and no tests); EXCLUDE leaves these out.
 function(limbeck_module folder)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "ONE_PROCESS" "NAME" "DEPENDS;LINK;LINK_PRIVATE;TEST_LINK;ONLY;EXCLUDE")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ONE_PROCESS" "NAME" "DEPENDS;LINK;LINK_PRIVATE;TEST_LINK;ONLY;EXCLUDE;APART")
   _limbeck_sources(${folder} sources tests headers)
   list(TRANSFORM arg_DEPENDS PREPEND limbeck_)
   list(TRANSFORM arg_ONLY PREPEND ${PROJECT_SOURCE_DIR}/limbeck/${folder}/)
@@ -28,6 +30,14 @@ function(limbeck_module folder)
     set(tests)
   endif()
   list(REMOVE_ITEM sources ${arg_EXCLUDE})
+  if(arg_APART STREQUAL all)
+    set(arg_APART ${sources} ${tests})
+  else()
+    list(TRANSFORM arg_APART PREPEND ${PROJECT_SOURCE_DIR}/limbeck/${folder}/)
+  endif()
+  if(arg_APART)
+    set_source_files_properties(${arg_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
   if(NOT sources)  # a folder of headers alone still needs one object
     file(WRITE ${PROJECT_BINARY_DIR}/${folder}_headers.cpp "")
     set(sources ${PROJECT_BINARY_DIR}/${folder}_headers.cpp)

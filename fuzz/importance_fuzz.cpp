@@ -1,4 +1,6 @@
 // An importance file (imatrix GGUF).
+#include <cmath>
+
 #include "fuzz/target.h"
 #include "limbeck/quantize/importance.h"
 
@@ -8,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Importance importance = parse_importance(fuzz::as_bytes(data, size), "fuzz");
     for (const auto& [name, entry] : importance.entries) {
       for (const float value : importance.of(name))
-        fuzz::require(value >= 0, "no NaN, no negative");
+        fuzz::require(value >= 0 && std::isfinite(value), "no NaN, no infinity, no negative");
     }
   });
 }

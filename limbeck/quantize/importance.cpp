@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <utility>
 
 #include "limbeck/base/error.h"
 #include "limbeck/codec/codec.h"
@@ -30,6 +32,16 @@ std::vector<float> floats_of(const StoredTensor& tensor, const std::string& orig
     }
   }
   return values;
+}
+
+// A sum and a count may both be numbers and their quotient none.
+void check_means(const ImportanceEntry& entry, const std::string& name, const std::string& origin) {
+  for (const float sum : entry.sum_squares) {
+    if (entry.count > 0 && double{sum} / entry.count > double{std::numeric_limits<float>::max()}) {
+      fail(ErrorKind::format, "{}: tensor '{}' holds {}, too much for a count of {}", origin, name,
+           sum, entry.count);
+    }
+  }
 }
 
 GgufTensor float_tensor(std::string name, Shape shape, std::vector<float> values) {
@@ -123,7 +135,9 @@ Importance importance_in(const GgufReader& file, const std::string& name_of_file
       fail(ErrorKind::unsupported, "{}: '{}' is of {} experts; only dense models are supported",
            name_of_file, counts->name, count.size());
     }
-    importance.entries[name] = {floats_of(tensor, name_of_file), double{count[0]}};
+    ImportanceEntry entry{floats_of(tensor, name_of_file), double{count[0]}};
+    check_means(entry, tensor.name, name_of_file);
+    importance.entries[name] = std::move(entry);
   }
   if (importance.entries.empty()) {
     fail(ErrorKind::format, "{}: holds no '*{}' tensors", name_of_file, kSums);

@@ -100,6 +100,10 @@ TEST_F(Importances, RefuseOtherFilesAndBadNumbers) {
   bad.entries["blk.0.attn_q.weight"].sum_squares[0] = -1;
   write_importance(folder_ / "b.gguf", bad);
   EXPECT_THROW(read_importance(folder_ / "b.gguf"), Error);
+  // Each a number, but their mean is none: of() would say infinity.
+  bad.entries["blk.0.attn_q.weight"] = {{3e38f, 1, 0, 0}, 1e-3};
+  write_importance(folder_ / "b.gguf", bad);
+  EXPECT_THROW(read_importance(folder_ / "b.gguf"), Error);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/terminal.h"
 
 namespace limbeck {
 
@@ -27,7 +28,8 @@ class ByteReader {
   std::size_t left() const noexcept { return bytes_.size() - offset_; }
   const std::string& origin() const noexcept { return origin_; }
 
-  // One little-endian number. Throws Error{format} at the end of the bytes; `what` names the field.
+  // One little-endian number. Throws Error{format} at the end of the bytes; `what` names the field,
+  // and may come from the file itself: it is escaped, and only when an error is made of it.
   template <typename T>
   requires std::integral<T> || std::floating_point<T> T number(std::string_view what) {
     T value;
@@ -38,8 +40,8 @@ class ByteReader {
   // The next `n` bytes, viewed in place. Throws Error{format} if fewer are left.
   std::span<const std::byte> take(std::uint64_t n, std::string_view what) {
     if (n > left()) {
-      fail(ErrorKind::format, "{}: {} at offset {} needs {} bytes but {} are left", origin_, what,
-           offset_, n, left());
+      fail(ErrorKind::format, "{}: {} at offset {} needs {} bytes but {} are left", origin_,
+           safe_tty(what), offset_, n, left());
     }
     const auto taken = bytes_.subspan(offset_, static_cast<std::size_t>(n));
     offset_ += static_cast<std::size_t>(n);
@@ -51,7 +53,7 @@ class ByteReader {
     const auto length = number<std::uint64_t>(what);
     if (length > limit) {
       fail(ErrorKind::format, "{}: {} at offset {} is {} bytes long, the limit is {}", origin_,
-           what, offset_, length, limit);
+           safe_tty(what), offset_, length, limit);
     }
     const auto bytes = take(length, what);
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};

@@ -37,6 +37,15 @@ bool in(const Range (&ranges)[n], std::uint32_t value) {
       ranges, [&](const Range& range) { return value >= range.first && value <= range.last; });
 }
 
+// `value` is a byte or a C1 control: two digits. By hand, since files of garbage make errors whose
+// every byte is one of these.
+void append_escape(std::string& out, std::uint32_t value) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  out += "\\x";
+  out += kDigits[value >> 4];
+  out += kDigits[value & 15];
+}
+
 bool set(const char* variable) {
   const char* value = std::getenv(variable);
   return value != nullptr && *value != '\0';
@@ -51,9 +60,9 @@ std::string safe_tty(std::string_view text, bool keep_lines) {
     const CodePoint c = code_point_at(text, i);
     const bool control = c.value < 0x20 || (c.value >= 0x7f && c.value < 0xa0);
     if (!c.valid) {
-      out += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(text[i]));
+      append_escape(out, static_cast<std::uint8_t>(text[i]));
     } else if (control && !(keep_lines && (c.value == '\n' || c.value == '\t'))) {
-      out += fmt::format("\\x{:02x}", c.value);
+      append_escape(out, c.value);
     } else {
       out += text.substr(i, c.bytes);
     }

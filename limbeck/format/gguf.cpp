@@ -33,7 +33,9 @@ T read_scalar(ByteReader& in, std::string_view key) {
     return T(in.string(limits().gguf_string_bytes, key));
   } else if constexpr (std::is_same_v<T, bool>) {
     const auto byte = in.number<std::uint8_t>(key);
-    if (byte > 1) fail(ErrorKind::format, "{}: '{}' holds a boolean of {}", in.origin(), key, byte);
+    if (byte > 1) {
+      fail(ErrorKind::format, "{}: '{}' holds a boolean of {}", in.origin(), safe_tty(key), byte);
+    }
     return byte == 1;
   } else {
     return in.number<T>(key);
@@ -44,8 +46,8 @@ template <typename T>
 GgufValue read_array(ByteReader& in, std::string_view key, std::uint64_t n) {
   constexpr std::uint64_t kSmallest = std::is_same_v<T, std::string> ? 8 : sizeof(T);
   if (n > limits().gguf_array_elements || n > in.left() / kSmallest) {
-    fail(ErrorKind::format, "{}: '{}' claims {} elements, with {} bytes left", in.origin(), key, n,
-         in.left());
+    fail(ErrorKind::format, "{}: '{}' claims {} elements, with {} bytes left", in.origin(),
+         safe_tty(key), n, in.left());
   }
   std::vector<T> values;
   values.reserve(static_cast<std::size_t>(n));
@@ -63,7 +65,7 @@ GgufValue read_value(ByteReader& in, std::string_view key) {
   const auto element = in.number<std::uint32_t>(key);
   const auto n = in.number<std::uint64_t>(key);
   if (element == kGgufArray) {
-    fail(ErrorKind::format, "{}: '{}' is an array of arrays", in.origin(), key);
+    fail(ErrorKind::format, "{}: '{}' is an array of arrays", in.origin(), safe_tty(key));
   }
   return with_gguf_type(element, in.origin(), key, [&]<typename T>(std::type_identity<T>) {
     return read_array<T>(in, key, n);
@@ -106,31 +108,32 @@ struct TensorInfo {
 TensorInfo read_tensor_info(ByteReader& in) {
   TensorInfo out;
   out.tensor.name = checked_name(in.string(kMaxNameBytes, "tensor name"), "tensor name", in);
-  const std::string label = safe_tty(out.tensor.name);
-  const auto rank = in.number<std::uint32_t>(label);
+  const std::string& name = out.tensor.name;
+  const auto rank = in.number<std::uint32_t>(name);
   if (rank > kMaxDimensions) {
     fail(ErrorKind::format, "{}: tensor '{}' has {} dimensions, the limit is {}", in.origin(),
-         label, rank, kMaxDimensions);
+         safe_tty(name), rank, kMaxDimensions);
   }
   for (std::uint32_t i = 0; i < rank; ++i) {
-    const auto n = in.number<std::uint64_t>(label);
+    const auto n = in.number<std::uint64_t>(name);
     if (n > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-      fail(ErrorKind::format, "{}: tensor '{}' has a dimension of {}", in.origin(), label, n);
+      fail(ErrorKind::format, "{}: tensor '{}' has a dimension of {}", in.origin(), safe_tty(name),
+           n);
     }
     out.tensor.shape.insert(out.tensor.shape.begin(), static_cast<std::int64_t>(n));
   }
-  const auto type = in.number<std::uint32_t>(label);
+  const auto type = in.number<std::uint32_t>(name);
   const TensorTypeInfo* found = find_gguf_type(type);
   if (found == nullptr) {
     fail(ErrorKind::unsupported, "{}: tensor '{}' has type {}, which is not known here",
-         in.origin(), label, type);
+         in.origin(), safe_tty(name), type);
   }
   out.tensor.type = found->type;
-  out.offset = in.number<std::uint64_t>(label);
+  out.offset = in.number<std::uint64_t>(name);
   try {
     out.bytes = tensor_bytes(found->type, out.tensor.shape);
   } catch (const Error& error) {
-    fail(error.kind(), "{}: tensor '{}': {}", in.origin(), label, error.what());
+    fail(error.kind(), "{}: tensor '{}': {}", in.origin(), safe_tty(name), error.what());
   }
   return out;
 }
@@ -197,7 +200,7 @@ GgufReader GgufReader::parse(std::span<const std::byte> bytes, std::string_view 
     if (!out.keys_.emplace(key, out.metadata_.size()).second) {
       fail(ErrorKind::format, "{}: metadata key '{}' is there twice", origin, safe_tty(key));
     }
-    GgufValue value = read_value(in, safe_tty(key));
+    GgufValue value = read_value(in, key);
     out.metadata_.emplace_back(std::move(key), std::move(value));
     if (in.offset() > limits().gguf_metadata_bytes) {
       fail_try(ErrorKind::format, raise_limit(&Limits::gguf_metadata_bytes),

@@ -169,6 +169,26 @@ TEST(Gguf, SaysWhatAFileReallyIs) {
   }
 }
 
+TEST(Gguf, ForeignNamesInErrorsAreEscaped) {
+  const std::string_view name = "\x1b[2J";
+  const std::string value = text(name);
+  for (const std::string& file :
+       {one_key(value + u32(13) + u64(0)), one_key(value + u32(7) + "\2"), one_key(value + u32(10)),
+        one_key(value + u32(8) + u64(9) + "12345678"), one_key(array(name, 9, 1) + u32(4) + u64(0)),
+        one_key(array(name, 4, 3) + u64(0)), one_tensor(tensor(name, {1, 1, 1, 1, 1}, 0, 0), 32),
+        one_tensor(tensor(name, {1}, 1000, 0), 32), one_tensor(tensor(name, {33}, 2, 0), 64),
+        one_tensor(tensor(name, {std::uint64_t{1} << 63}, 0, 0), 32),
+        header(1, 0) + value + u32(4) + std::string(16, '\0')}) {
+    try {
+      parse(file);
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("\\x1b[2J"), std::string::npos) << error.what();
+      EXPECT_EQ(std::string(error.what()).find('\x1b'), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST(Gguf, AcceptsWhatTheFormatAllows) {
   EXPECT_TRUE(parse(header(0, 0)).tensors().empty());
   EXPECT_EQ(parse(header(0, 0, 2)).version(), 2);

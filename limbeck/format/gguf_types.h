@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/terminal.h"
 
 namespace limbeck {
 
@@ -60,7 +61,7 @@ auto with_gguf_type(std::uint32_t id, std::string_view origin, std::string_view 
     case 12:
       return action(std::type_identity<double>());
     default:
-      fail(ErrorKind::format, "{}: '{}' has the unknown value type {}", origin, key, id);
+      fail(ErrorKind::format, "{}: '{}' has the unknown value type {}", origin, safe_tty(key), id);
   }
 }
 

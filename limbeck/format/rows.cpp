@@ -6,7 +6,6 @@
 #include <unordered_set>
 #include <utility>
 
-#include "limbeck/base/atomic_file.h"
 #include "limbeck/base/error.h"
 #include "limbeck/base/limits.h"
 #include "limbeck/base/mapped_file.h"
@@ -162,6 +161,17 @@ std::vector<Row> parse_delimited(std::string_view text, char separator, std::str
   return rows;
 }
 
+std::vector<Row> parse_json_rows(std::string_view text, std::string_view origin) {
+  Json json = parse_json(without_mark(text), origin, {.bytes = limits().rows_json_bytes});
+  const auto is_object = [](const Json& item) { return item.is_object(); };
+  if (!json.is_array() || !std::ranges::all_of(json, is_object)) {
+    fail(ErrorKind::format, "{}: a list of objects [{{...}}, ...] is needed", origin);
+  }
+  std::vector<Row> rows;
+  for (Json& item : json) rows.push_back({std::move(item), 0});
+  return rows;
+}
+
 std::vector<Row> read_jsonl(const std::filesystem::path& path) {
   const MappedFile file(path);
   return parse_jsonl(text_of(file), path.string());
@@ -181,35 +191,8 @@ std::vector<Row> read_rows(const std::filesystem::path& path) {
     fail_try(ErrorKind::usage, "use .jsonl, .ndjson, .csv, .tsv or .json",
              "{}: the extension does not say how to read it", path.string());
   }
-  Json json = read_json_file(path.string(), {.bytes = limits().rows_json_bytes});
-  const auto is_object = [](const Json& item) { return item.is_object(); };
-  if (!json.is_array() || !std::ranges::all_of(json, is_object)) {
-    fail(ErrorKind::format, "{}: a list of objects [{{...}}, ...] is needed", path.string());
-  }
-  std::vector<Row> rows;
-  for (Json& item : json) rows.push_back({std::move(item), 0});
-  return rows;
-}
-
-void write_jsonl(const std::filesystem::path& path, const std::vector<Json>& rows) {
-  AtomicFile file(path);
-  std::string buffer;
-  for (const Json& row : rows) {
-    buffer += to_text(row) + '\n';
-    if (buffer.size() > (1u << 20)) file.write(std::exchange(buffer, {}));
-  }
-  file.write(buffer);
-  file.commit();
-}
-
-std::string csv_cell(std::string_view text) {
-  constexpr std::string_view kFormula = "=+-@\t\r", kQuoted = ",\"\n\r";
-  std::string cell(text);
-  if (!text.empty() && kFormula.find(text[0]) != kFormula.npos) cell.insert(0, 1, '\'');
-  if (cell.find_first_of(kQuoted) == cell.npos) return cell;
-  std::string out = "\"";
-  for (const char c : cell) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + '"';
+  const MappedFile file(path);
+  return parse_json_rows(text_of(file), path.string());
 }
 
 }  // namespace limbeck

@@ -30,6 +30,8 @@ std::vector<Row> read_delimited(const std::filesystem::path& path, char separato
 // The same from text; `origin` names it in errors.
 std::vector<Row> parse_jsonl(std::string_view text, std::string_view origin);
 std::vector<Row> parse_delimited(std::string_view text, char separator, std::string_view origin);
+// One JSON array of objects, on one line or many.
+std::vector<Row> parse_json_rows(std::string_view text, std::string_view origin);
 
 // By extension: .jsonl/.ndjson, .csv, .tsv, .json (an array of objects). Throws Error{usage} on
 // others.

@@ -9,11 +9,10 @@
 #include "limbeck/base/error.h"
 #include "limbeck/codec/codec.h"
 #include "limbeck/format/gguf.h"
+#include "limbeck/quantize/importance_names.h"
 
 namespace limbeck {
 namespace {
-
-constexpr std::string_view kSums = ".in_sum2", kCounts = ".counts";
 
 // A column without input counts this part of the mean: nothing to lose, nothing to distort.
 constexpr float kEmptyColumn = 1e-4f;
@@ -44,35 +43,12 @@ void check_means(const ImportanceEntry& entry, const std::string& name, const st
   }
 }
 
-GgufTensor float_tensor(std::string name, Shape shape, std::vector<float> values) {
-  return {std::move(name), TensorType::f32, std::move(shape), [values = std::move(values)] {
-            const auto bytes = std::as_bytes(std::span(values));
-            return std::vector<std::byte>(bytes.begin(), bytes.end());
-          }};
-}
-
 const ImportanceEntry* find_shared(const Importance& importance, std::string_view name) {
   for (const std::string& candidate : {std::string(name), input_name(name)}) {
     const auto found = importance.entries.find(candidate);
     if (found != importance.entries.end()) return &found->second;
   }
   return nullptr;
-}
-
-// The matrices that an entry is known to speak for, by the names under which llama.cpp looks for
-// them.
-std::vector<std::string> names_of(const std::string& name) {
-  std::vector<std::string> names = {name};
-  for (const auto& [from, to] :
-       {std::pair<std::string_view, std::string_view>{"attn_q.", "attn_k."},
-        {"attn_q.", "attn_v."},
-        {"attn_q.", "attn_qkv."},
-        {"ffn_gate.", "ffn_up."}}) {
-    if (const auto at = name.find(from); at != std::string::npos) {
-      names.push_back(std::string(name).replace(at, from.size(), to));
-    }
-  }
-  return names;
 }
 
 }  // namespace
@@ -124,11 +100,12 @@ Importance importance_in(const GgufReader& file, const std::string& name_of_file
     importance.datasets = *names;
   }
   for (const StoredTensor& tensor : file.tensors()) {
-    if (!tensor.name.ends_with(kSums)) continue;
-    const std::string name = tensor.name.substr(0, tensor.name.size() - kSums.size());
-    const StoredTensor* counts = file.find(name + std::string(kCounts));
+    if (!tensor.name.ends_with(kImportanceSums)) continue;
+    const std::string name = tensor.name.substr(0, tensor.name.size() - kImportanceSums.size());
+    const StoredTensor* counts = file.find(name + std::string(kImportanceCounts));
     if (!counts) {
-      fail(ErrorKind::format, "{}: '{}' has no '{}{}'", name_of_file, tensor.name, name, kCounts);
+      fail(ErrorKind::format, "{}: '{}' has no '{}{}'", name_of_file, tensor.name, name,
+           kImportanceCounts);
     }
     const std::vector<float> count = floats_of(*counts, name_of_file);
     if (count.size() != 1) {
@@ -140,7 +117,7 @@ Importance importance_in(const GgufReader& file, const std::string& name_of_file
     importance.entries[name] = std::move(entry);
   }
   if (importance.entries.empty()) {
-    fail(ErrorKind::format, "{}: holds no '*{}' tensors", name_of_file, kSums);
+    fail(ErrorKind::format, "{}: holds no '*{}' tensors", name_of_file, kImportanceSums);
   }
   return importance;
 }
@@ -153,26 +130,6 @@ Importance read_importance(const std::filesystem::path& path) {
 
 Importance parse_importance(std::span<const std::byte> bytes, const std::string& name) {
   return importance_in(GgufReader::parse(bytes, name), name);
-}
-
-void write_importance(const std::filesystem::path& path, const Importance& importance) {
-  const GgufMetadata metadata = {{"general.type", std::string("imatrix")},
-                                 {"imatrix.datasets", importance.datasets},
-                                 {"imatrix.chunk_count", importance.chunk_count},
-                                 {"imatrix.chunk_size", importance.chunk_size}};
-  std::vector<GgufTensor> tensors;
-  std::map<std::string, const ImportanceEntry*> all;
-  for (const auto& [name, entry] : importance.entries) {
-    for (const std::string& each : names_of(name)) all.emplace(each, &entry);
-  }
-  for (const auto& [name, entry] : importance.entries) all[name] = &entry;
-  for (const auto& [name, entry] : all) {
-    const auto columns = static_cast<std::int64_t>(entry->sum_squares.size());
-    tensors.push_back(float_tensor(name + std::string(kSums), {1, columns}, entry->sum_squares));
-    tensors.push_back(
-        float_tensor(name + std::string(kCounts), {1, 1}, {static_cast<float>(entry->count)}));
-  }
-  write_gguf(path, metadata, tensors);
 }
 
 }  // namespace limbeck

@@ -13,6 +13,10 @@ namespace limbeck {
 namespace {
 
 constexpr std::size_t kMostTokens = 1u << 16, kMostAlternatives = 64;
+// Of a request's tokens, as the server counts them. Counts are added up against the budget: one
+// that wraps there would make what was used negative.
+constexpr std::uint64_t kMostCounted = 1u << 31;
+constexpr double kLeastLogprob = -1e6;  // below it nothing differs, and sums stay numbers
 
 [[noreturn]] void refuse(std::string_view what) {
   fail(ErrorKind::network, "the reply is no chat completion: {}", what);
@@ -49,7 +53,8 @@ std::string calls_text(const Json& calls) {
 
 std::int64_t count_of(const Json& usage, const char* key) {
   const Json& value = member(usage, key);
-  return value.is_number_unsigned() ? value.get<std::int64_t>() : 0;
+  if (!value.is_number_unsigned()) return 0;
+  return static_cast<std::int64_t>(std::min(value.get<std::uint64_t>(), kMostCounted));
 }
 
 // The bytes of a token: the list "bytes" if there, else the text "token".
@@ -71,7 +76,7 @@ std::string token_bytes(const Json& entry) {
 float logprob_of(const Json& entry) {
   const Json& value = member(entry, "logprob");
   if (!value.is_number()) refuse("a token without log-probability");
-  return std::min(0.0f, value.get<float>());
+  return static_cast<float>(std::clamp(value.get<double>(), kLeastLogprob, 0.0));
 }
 
 // token bytes -> id; of several tokens with the same bytes the first.

@@ -250,6 +250,30 @@ TEST(Reply, ToolCallsFiltersAndControls) {
   EXPECT_THROW(text_of(R"({"message": {"content": null}})"), Error);
 }
 
+TEST(Reply, NoCountBreaksTheBudget) {
+  const auto used = [](const std::string& count) {
+    return read_completion(R"({"choices": [{"message": {"content": "a"}}], "usage": {)"
+                           R"("prompt_tokens": )" +
+                               count + "}}",
+                           nullptr)
+        .prompt_tokens;
+  };
+  EXPECT_EQ(used("7"), 7);
+  EXPECT_EQ(used("-7"), 0);
+  EXPECT_EQ(used("7.5"), 0);
+  // Added to others these would wrap: a used budget below zero.
+  EXPECT_EQ(used("9223372036854775807"), std::int64_t{1} << 31);
+  EXPECT_EQ(used("18446744073709551615"), std::int64_t{1} << 31);
+}
+
+TEST(Reply, LogprobsAreNumbers) {
+  const TeacherAnswer answer = read_completion(
+      R"({"choices": [{"message": {"content": "a"}, "logprobs": {"content": [
+          {"token": "a", "logprob": 3}, {"token": "b", "logprob": -1.7e308}]}}]})",
+      nullptr);
+  EXPECT_EQ(answer.logprob, -1e6);
+}
+
 TEST(Reply, EveryPrefixIsRefusedOrRead) {
   const std::string whole = completion("fine");
   for (std::size_t n = 0; n < whole.size(); ++n) {

@@ -25,10 +25,11 @@ for fuzzer in build/coverage/fuzz/*_fuzz; do
   [ -d "$found" ] || found=""
   LLVM_PROFILE_FILE=build/coverage/$name.profraw "$fuzzer" -runs=0 -max_len=4096 $found "fuzz/corpus/$name" >/dev/null 2>&1 ||
     { echo "$name failed on its corpus"; exit 1; }
-  objects="$objects -object $fuzzer"
+  # llvm-cov wants the first program bare.
+  objects="$objects${objects:+ -object} $fuzzer"
 done
 llvm-profdata-14 merge -sparse build/coverage/*.profraw -o build/coverage/all.profdata
-llvm-cov-14 report $objects -instr-profile=build/coverage/all.profdata $(parsers) 2>/dev/null >build/coverage/report.txt
-llvm-cov-14 show $objects -instr-profile=build/coverage/all.profdata $(parsers) 2>/dev/null |
+llvm-cov-14 report $objects -instr-profile=build/coverage/all.profdata $(parsers) >build/coverage/report.txt
+llvm-cov-14 show $objects -instr-profile=build/coverage/all.profdata $(parsers) |
   grep -E '^/|\| +0\|' >build/coverage/unreached.txt
 awk '/%/ {lines = $8; missed = $9; printf "%s %d of %d lines, %s\n", $1, lines - missed, lines, $10}' build/coverage/report.txt

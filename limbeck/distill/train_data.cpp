@@ -54,6 +54,26 @@ void encode_long(const Tokenizer& tokenizer, std::string_view text, std::vector<
   }
 }
 
+// What answer_of() takes for granted. Throws Error{format} naming the row.
+void check_messages(const Json& messages, const DataSource& source, const Row& row) {
+  const auto has_text = [](const Json& object, const char* key) {
+    return object.contains(key) && object.at(key).is_string();
+  };
+  const auto is_call = [&](const Json& call) {
+    const Json& f = call.contains("function") ? call.at("function") : call;
+    return f.is_object() && has_text(f, "name");
+  };
+  for (const Json& message : messages) {
+    const bool calls = message.contains("tool_calls") && message.at("tool_calls").is_array();
+    if (!message.is_object() || (message.contains("role") && !has_text(message, "role")) ||
+        (calls && !std::ranges::all_of(message.at("tool_calls"), is_call))) {
+      fail(ErrorKind::format,
+           "{}:{}: messages are objects whose role is text and whose tool calls have names",
+           source.file.string(), row.line);
+    }
+  }
+}
+
 std::string answer_of(const Json& message) {
   if (const auto content = message.find("content");
       content != message.end() && content->is_string()) {
@@ -128,6 +148,7 @@ class Reader {
     };
     if (const auto messages = json.find("messages");
         messages != json.end() && messages->is_array()) {
+      check_messages(*messages, source_, row);
       const Json tools = json.value("tools", Json());
       Json before = Json::array();
       for (const auto& message : *messages) {
@@ -182,6 +203,7 @@ void each_text(const DataSource& source, const std::function<void(std::string_vi
     }
     const auto messages = row.value.find("messages");
     if (messages == row.value.end() || !messages->is_array()) continue;
+    check_messages(*messages, source, row);
     for (const auto& message : *messages) f(answer_of(message));
     if (const auto tools = row.value.find("tools"); tools != row.value.end()) f(to_text(*tools));
   }

@@ -271,6 +271,16 @@ TEST(Grammar, NamesWhatIsNotSupported) {
     }
 }
 
+// Whatever stands where a list or a word belongs: an Error or a grammar, no other exception.
+TEST(Grammar, MisplacedKeywordsAreRefused) {
+  for (const char* source : {R"({"required": 1, "allOf": [{"required": ["a"]}]})",
+                             R"({"required": ["a"], "allOf": [{"required": {"b": 1}}]})",
+                             R"({"allOf": [{"$ref": "#/a", "allOf": 5}, {"$ref": "#/b"}]})"})
+    EXPECT_THROW(Grammar::from_json_schema(json(source)), Error) << source;
+  EXPECT_NO_THROW(
+      Grammar::from_json_schema(json(R"({"nullable": 1, "allOf": [{"nullable": 2}]})")));
+}
+
 // Alternatives that stay possible side by side must not multiply.
 TEST(Grammar, AmbiguityStaysSmall) {
   const Grammar grammar = Grammar::from_json_schema(

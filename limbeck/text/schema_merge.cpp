@@ -69,6 +69,16 @@ Json joined_properties(const Json& a, const Json& b) {
   return both;
 }
 
+// Whatever else stands there says nothing.
+bool may_be_null(const Json& schema) {
+  const auto found = schema.find("nullable");
+  return found != schema.end() && *found == Json(true);
+}
+
+void check_list(const Json& value, const std::string& key, const std::string& where) {
+  if (!value.is_array()) fail(ErrorKind::format, "schema at '{}': {} must be a list", where, key);
+}
+
 bool same_pattern_twice(const std::string& key, const Json& a, const Json& b) {
   if (a == b) return true;
   return key == "format" && (!b.is_string() || format_pattern(b.get<std::string>()).empty());
@@ -88,7 +98,7 @@ Json merge_schemas(const Json& a, const Json& b, const std::string& where) {
   const bool objects = a.contains("properties") || b.contains("properties");
   if (objects) both["properties"] = joined_properties(a, b);
   both.erase("nullable");
-  if (a.value("nullable", false) && b.value("nullable", false)) both["nullable"] = true;
+  if (may_be_null(a) && may_be_null(b)) both["nullable"] = true;
   for (const auto& item : b.items()) {
     const std::string& key = item.key();
     const Json& value = item.value();
@@ -111,8 +121,13 @@ Json merge_schemas(const Json& a, const Json& b, const std::string& where) {
     } else if (key == "const") {
       if (!json_equal(mine, value)) both["enum"] = Json::array();
     } else if (key == "$ref") {
-      if (mine != value) both["allOf"].push_back({{"$ref", value}});
+      if (mine == value) continue;
+      Json& all = both.emplace("allOf", Json::array()).first.value();
+      check_list(all, "allOf", where);
+      all.push_back({{"$ref", value}});
     } else if (key == "required" || key == "allOf") {
+      check_list(mine, key, where);
+      check_list(value, key, where);
       mine.insert(mine.end(), value.begin(), value.end());
     } else if (key == "additionalProperties" || key == "items") {
       mine = joined(mine, value);

@@ -51,7 +51,9 @@ class Validator {
       fail(ErrorKind::format, "schema: expected an object or a boolean, found {}",
            schema.type_name());
     refuse_unsupported(schema);
-    if (schema.value("nullable", false) && value.is_null()) return {};
+    if (const Json* nullable = find(schema, "nullable");
+        nullable && *nullable == Json(true) && value.is_null())
+      return {};
     using Check = Why (Validator::*)(const Json&, const Json&, const std::string&, std::size_t);
     constexpr Check kChecks[] = {&Validator::check_reference, &Validator::check_values,
                                  &Validator::check_number,    &Validator::check_string,

@@ -40,6 +40,7 @@ TEST(SchemaValidator, RefusesSchemasThatNeverEndOrAreNotKnown) {
   EXPECT_THROW(validate_json(json(R"({"type": "text"})"), 1), Error);
   EXPECT_THROW(validate_json(json(R"({"unevaluatedProperties": false})"), 1), Error);
   EXPECT_THROW(validate_json(json("3"), 1), Error);
+  EXPECT_EQ(validate_json(json(R"({"nullable": 1})"), 1), std::nullopt);
 }
 
 // Debian's json-schema-test-suite: the official cases. Groups that need what we refuse are left

@@ -9,5 +9,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Architecture a = from_gguf(file);
     fuzz::require(parameter_count(a) > 0, "parameters");
     rope_table(a, a.layers - 1);
+    fuzz::require(!gguf_keys(a).empty(), "written again, or an error that says why not");
   });
 }

@@ -12,6 +12,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const PackedScheme scheme{static_cast<Packer>(choice % 3), choice / 3 % 2 * 32, choice > 127};
     const PackedWeights weights(
         file.tensors(), [&file](std::string_view name) { return file.find(name); }, scheme);
+    for (const StoredTensor& tensor : file.tensors()) {
+      const std::string name = weights.matrix_of(tensor.name);
+      fuzz::require(name.empty() || weights.find(name) != nullptr, "a part's matrix is there");
+    }
+    fuzz::require(weights.notes().size() <= file.tensors().size(), "notes");
     const PackedMatrix* matrix = weights.find("w.weight");
     if (matrix == nullptr) return;
     const Shape& shape = matrix->stored().shape;

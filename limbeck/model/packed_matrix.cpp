@@ -89,7 +89,9 @@ void PackedMatrix::find_transposed(const FindTensor& find) {
   scales_ = &part(find, ".scales");
   zeros_ = &part(find, ".qzeros");
   index_ = packer_ == Packer::gptq ? find(prefix_ + ".g_idx") : nullptr;
-  if (codes_->shape.size() != 2 || std::ranges::max(codes_->shape) > INT32_MAX / 8) {
+  // An empty one could have any number of columns and take no byte of the file.
+  if (codes_->shape.size() != 2 || std::ranges::min(codes_->shape) < 1 ||
+      std::ranges::max(codes_->shape) > INT32_MAX / 8) {
     fail(ErrorKind::format, "tensor '{}' has shape [{}], expected a matrix", codes_->name,
          fmt::join(codes_->shape, ", "));
   }

@@ -120,6 +120,11 @@ TEST(PackedMatrix, RefusesPartsThatDoNotBelongTogether) {
   EXPECT_NE(error_of(tensors).find("names group 4 for column 0; there are 4"), std::string::npos);
   tensors.add("w.g_idx", TensorType::i32, {3}, std::vector<std::int32_t>(3));
   EXPECT_NE(error_of(tensors).find("'w.g_idx' has shape [3]"), std::string::npos);
+  // No byte of a file, and two thousand million columns.
+  tensors = gptq(128, 8);
+  tensors.at("w.qweight").shape = {268435455, 0};
+  tensors.at("w.qzeros").shape = tensors.at("w.scales").shape = {16777216, 0};
+  EXPECT_NE(error_of(tensors).find("expected a matrix"), std::string::npos);
 }
 
 TEST(PackedScheme, RefusesWhatIsNotRead) {

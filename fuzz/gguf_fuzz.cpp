@@ -1,8 +1,12 @@
+#include "fuzz/file.h"
 #include "fuzz/target.h"
 #include "limbeck/format/gguf.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace limbeck;
+  if (fuzz::through_a_file(size)) {
+    fuzz::value_or_error([&] { GgufReader::open(fuzz::MemoryFile(data, size).path()); });
+  }
   return fuzz::value_or_error([&] {
     const auto bytes = fuzz::as_bytes(data, size);
     const auto reader = GgufReader::parse(bytes, "fuzz");

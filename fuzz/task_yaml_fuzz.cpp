@@ -24,6 +24,13 @@ struct Folder {
     write("calls.jsonl", R"({"messages": [{"role": "user", "content": "go"}, {"role": "assistant",
  "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}], "tools": [{"type": "function",
  "function": {"name": "f"}}]})");
+    write("labels.txt", "x\n\n y \n");
+    write("list.json", R"([{"input": "d", "output": "y"}, {"input": "c", "output": "x"}])");
+    write("records.tsv", "input\toutput\nd\tx\n");
+    write("slots.jsonl", R"({"input": "e", "output": {"name": "n", "place": "p"}})");
+    write("numbers.jsonl", R"({"input": "e", "output": {"n": 5}})");
+    write("empty.jsonl", "\n");
+    write("open.jsonl", R"({"input": "f"})");
   }
   ~Folder() { fs::remove_all(path); }
   void write(const char* name, std::string_view text) const {

@@ -62,7 +62,8 @@ class DelimitedReader {
     const char ends[] = {separator_, '\n', '\r'};
     const auto end = std::min(text_.find_first_of(std::string_view(ends, 3), at_), text_.size());
     check_size(end - at_, line_);
-    return std::string(text_.substr(std::exchange(at_, end), end - at_));
+    const std::size_t start = std::exchange(at_, end);
+    return std::string(text_.substr(start, end - start));
   }
 
   std::string quoted_field() {

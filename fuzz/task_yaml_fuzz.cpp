@@ -30,6 +30,8 @@ struct Folder {
     write("slots.jsonl", R"({"input": "e", "output": {"name": "n", "place": "p"}})");
     write("numbers.jsonl", R"({"input": "e", "output": {"n": 5}})");
     write("empty.jsonl", "\n");
+    write("pairs.jsonl", R"({"input": "g", "output": [{"name": "f", "arguments": {}}, {"name": "f",
+ "arguments": {}}]})");
     write("open.jsonl", R"({"input": "f"})");
   }
   ~Folder() { fs::remove_all(path); }
@@ -48,6 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return fuzz::value_or_error([&] {
     const Task task = read_task(folder.path);
     fuzz::require(!task.test.empty(), "there is something to test");
+    fuzz::require(!primary_metric(task.kind).empty(), "and what by");
     for (const Example& example : task.test)
       fuzz::require(score_answer(task, answer_text(task, *example.output), *example.output).valid,
                     "the right answer is valid");

@@ -7,6 +7,7 @@
 #include "limbeck/base/error.h"
 #include "limbeck/codec/golden_rows.h"
 #include "limbeck/codec/grid_format.h"
+#include "limbeck/codec/table_format.h"
 
 namespace limbeck {
 namespace {
@@ -102,6 +103,25 @@ TEST_P(Codecs, UnpacksAndPacksToTheSameBytes) {
     unpack_block(*format, bytes.data(), block);
     pack_block(*format, block, again.data());
     ASSERT_EQ(bytes, again);
+  }
+}
+
+TEST_P(Codecs, UnpacksAndPacksTablesAndAgreesOnTheirWeights) {
+  const TableFormat* format = find_table_format(GetParam());
+  if (!format) return;
+  golden::SplitMix random(8);
+  std::vector<std::byte> bytes(info(GetParam()).block_bytes), again(bytes.size());
+  std::vector<float> weights(256), decoded(256);
+  for (int trial = 0; trial < 200; ++trial) {
+    for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.next() & 0xff);
+    bytes[1] &= std::byte{0x7b};  // d is a number
+    TableBlock block;
+    unpack_block(*format, bytes.data(), block);
+    pack_block(*format, block, again.data());
+    ASSERT_EQ(bytes, again);
+    block_weights(*format, block, weights.data());
+    decode_row(GetParam(), bytes, decoded);
+    ASSERT_EQ(weights, decoded);
   }
 }
 

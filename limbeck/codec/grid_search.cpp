@@ -2,16 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "limbeck/base/f16.h"
+#include "limbeck/base/wide.h"
 #include "limbeck/codec/blocks.h"
 #include "limbeck/codec/scale_search.h"
 
 namespace limbeck::codec {
 namespace {
-
-constexpr std::size_t kNear = 16;  // entries tried per group; more gain less than .1 % of the error
 
 float stored_half(float value) noexcept { return f16_to_float(float_to_f16(value)); }
 
@@ -20,7 +20,7 @@ struct Target {
   std::array<float, kSuperBlock> x, weights;
 };
 
-Target make_target(const GridLayout& layout, const float* x, const float* importance,
+Target make_target(const TableFormat& format, const float* x, const float* importance,
                    std::array<std::uint8_t, 32>& signs) {
   Target target;
   const float mean_square = 2 * sum_of_squares({x, kSuperBlock}) / static_cast<float>(kSuperBlock);
@@ -31,7 +31,7 @@ Target make_target(const GridLayout& layout, const float* x, const float* import
   for (std::size_t k = 0; k < kSuperBlock / 8; ++k) {
     unsigned minus = 0;
     for (std::size_t i = 0; i < 8; ++i) minus |= (x[8 * k + i] < 0 ? 1u : 0u) << i;
-    if (layout.even_signs && __builtin_popcount(minus) % 2 != 0) {
+    if (format.even_signs && __builtin_popcount(minus) % 2 != 0) {
       std::size_t cheapest = 8 * k;
       const auto cost = [&](std::size_t i) { return target.weights[i] * x[i] * x[i]; };
       for (std::size_t i = 8 * k; i < 8 * k + 8; ++i) {
@@ -117,90 +117,115 @@ float best_shared_scale(std::span<const GroupScale> wanted) {
   return found;
 }
 
+// Of 16 candidates at once, each summed in the order of its weights: errors [16].
+template <std::size_t D>
+inline __attribute__((always_inline)) void lane_errors(const std::uint8_t* magnitudes,
+                                                       const float* x, const float* weights,
+                                                       float scale, float* errors) {
+  using Bytes = std::uint8_t __attribute__((vector_size(16)));
+  using Floats = float __attribute__((vector_size(16 * sizeof(float))));
+  Floats sums = {};
+  for (std::size_t i = 0; i < D; ++i) {
+    Bytes bytes;
+    std::memcpy(&bytes, magnitudes + i * sizeof bytes, sizeof bytes);
+    const Floats miss = scale * __builtin_convertvector(bytes, Floats) - x[i];
+    sums += weights[i] * miss * miss;
+  }
+  std::memcpy(errors, &sums, sizeof sums);
+}
+
+LIMBECK_WIDE void errors_of_eight(const std::uint8_t* magnitudes, const float* x,
+                                  const float* weights, float scale, float* errors) noexcept {
+  lane_errors<8>(magnitudes, x, weights, scale, errors);
+}
+LIMBECK_WIDE void errors_of_four(const std::uint8_t* magnitudes, const float* x,
+                                 const float* weights, float scale, float* errors) noexcept {
+  lane_errors<4>(magnitudes, x, weights, scale, errors);
+}
+
 }  // namespace
 
-GridSearch::GridSearch(std::span<const std::uint8_t> entries, std::size_t dims,
-                       std::span<const std::uint8_t> levels)
-    : dims_(dims), bits_(levels.size() > 4 ? 3 : 2), entries_(entries), levels_(levels) {
-  const std::size_t n = entries.size() / dims, n_keys = std::size_t{1} << dims * bits_;
+GridSearch::GridSearch(const TableFormat& format)
+    : dims_(format.dims), entries_(format.entries), levels_(format.levels) {
+  const std::size_t n = entries_.size() / dims_;
+  std::size_t n_keys = 1;
+  for (std::size_t i = 0; i < dims_; ++i) n_keys *= levels_.size();
   near_.resize(n_keys * kNear);
+  magnitudes_.resize(n_keys * dims_ * kNear);
   std::vector<std::pair<int, std::uint16_t>> order(n);
   for (std::size_t key = 0; key < n_keys; ++key) {
     std::array<int, 8> point{};
-    bool valid = true;
-    for (std::size_t i = 0; i < dims; ++i) {
-      const std::size_t level = key >> i * bits_ & ((1u << bits_) - 1);
-      valid = valid && level < levels.size();
-      if (valid) point[i] = levels[level];
+    for (std::size_t i = 0, digits = key; i < dims_; ++i, digits /= levels_.size()) {
+      point[i] = levels_[digits % levels_.size()];
     }
-    if (!valid) continue;
     for (std::size_t index = 0; index < n; ++index) {
       int distance = 0;
-      for (std::size_t i = 0; i < dims; ++i) {
+      for (std::size_t i = 0; i < dims_; ++i) {
         const int difference = entry(index)[i] - point[i];
         distance += difference * difference;
       }
       order[index] = {distance, static_cast<std::uint16_t>(index)};
     }
     std::partial_sort(order.begin(), order.begin() + kNear, order.end());
-    for (std::size_t i = 0; i < kNear; ++i) near_[key * kNear + i] = order[i].second;
+    for (std::size_t c = 0; c < kNear; ++c) {
+      near_[key * kNear + c] = order[c].second;
+      for (std::size_t i = 0; i < dims_; ++i) {
+        magnitudes_[(key * dims_ + i) * kNear + c] = entry(order[c].second)[i];
+      }
+    }
   }
 }
 
 std::uint16_t GridSearch::nearest_entry(const float* x, const float* weights, float scale) const {
   const float inverse = 1 / scale;
   std::size_t key = 0;
-  for (std::size_t i = 0; i < dims_; ++i) {
+  for (std::size_t i = dims_; i-- > 0;) {
     const float value = x[i] * inverse;
     std::size_t level = 0;
     while (level + 1 < levels_.size() &&
            2 * value > static_cast<float>(levels_[level] + levels_[level + 1])) {
       ++level;
     }
-    key |= level << i * bits_;
+    key = key * levels_.size() + level;
   }
-  const std::uint16_t* candidates = near_.data() + key * kNear;
-  std::uint16_t found = candidates[0];
-  float best = std::numeric_limits<float>::max();
-  for (std::size_t c = 0; c < kNear; ++c) {
-    const std::uint8_t* g = entry(candidates[c]);
-    float error = 0;
-    for (std::size_t i = 0; i < dims_; ++i) {
-      const float miss = scale * static_cast<float>(g[i]) - x[i];
-      error += weights[i] * miss * miss;
-    }
-    if (error < best) {
-      best = error;
-      found = candidates[c];
-    }
+  const std::uint8_t* magnitudes = magnitudes_.data() + key * dims_ * kNear;
+  std::array<float, kNear> errors;
+  if (dims_ == 8) {
+    errors_of_eight(magnitudes, x, weights, scale, errors.data());
+  } else {
+    errors_of_four(magnitudes, x, weights, scale, errors.data());
   }
-  return found;
+  std::size_t found = 0;
+  for (std::size_t c = 1; c < kNear; ++c) {
+    if (errors[c] < errors[found]) found = c;
+  }
+  return near_[key * kNear + found];
 }
 
-GridFit fit_grid(const GridSearch& search, const GridLayout& layout, const float* x,
-                 const float* importance) {
-  GridFit fit;
-  const Target target = make_target(layout, x, importance, fit.signs);
-  const std::size_t groups = kSuperBlock / layout.scale_group;
+TableBlock fit_grid(const GridSearch& search, const TableFormat& format, const float* x,
+                    const float* importance) {
+  TableBlock fit;
+  const Target target = make_target(format, x, importance, fit.signs);
+  const std::size_t groups = kSuperBlock / format.scale_group;
   std::array<GroupScale, 16> wanted;
   for (std::size_t j = 0; j < groups; ++j) {
-    wanted[j] = best_group_scale(search, target, j * layout.scale_group, layout.scale_group);
+    wanted[j] = best_group_scale(search, target, j * format.scale_group, format.scale_group);
   }
   const float shared = best_shared_scale({wanted.data(), groups});
-  fit.d = stored_half(shared / layout.unit);
+  fit.d = stored_half(shared / format.unit);
   // Entries for the scales as stored, then d refitted to them; twice is enough.
   for (int pass = 0; pass < 2 && fit.d > 0; ++pass) {
-    const float step = fit.d * layout.unit;
+    const float step = fit.d * format.unit;
     float xq = 0, qq = 0;
     for (std::size_t j = 0; j < groups; ++j) {
       fit.scales[j] = scale_code(wanted[j].scale, step);
       const auto multiple = static_cast<float>(2 * fit.scales[j] + 1);
-      const Sums sums = round_group(search, target, j * layout.scale_group, layout.scale_group,
+      const Sums sums = round_group(search, target, j * format.scale_group, format.scale_group,
                                     step * multiple, fit.entries.data());
       xq += sums.xg * multiple;
       qq += sums.gg * multiple * multiple;
     }
-    if (pass == 0 && qq > 0 && xq > 0) fit.d = stored_half(xq / qq / layout.unit);
+    if (pass == 0 && qq > 0 && xq > 0) fit.d = stored_half(xq / qq / format.unit);
   }
   return fit;
 }

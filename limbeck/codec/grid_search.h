@@ -3,20 +3,17 @@
 // are refitted to the entries, then both once more with the scales as stored.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "limbeck/codec/grids.h"
+#include "limbeck/codec/table_format.h"
 
 namespace limbeck::codec {
 
 class GridSearch {
  public:
-  // `entries` [n * dims] magnitudes, `levels` rising: every magnitude is one of them.
-  GridSearch(std::span<const std::uint8_t> entries, std::size_t dims,
-             std::span<const std::uint8_t> levels);
+  explicit GridSearch(const TableFormat& format);
 
   std::size_t dims() const noexcept { return dims_; }
   float top_level() const noexcept { return static_cast<float>(levels_.back()); }
@@ -27,27 +24,27 @@ class GridSearch {
   std::uint16_t nearest_entry(const float* x, const float* weights, float scale) const;
 
  private:
-  std::size_t dims_, bits_;
+  // Entries tried; more gain less than .1 % of the error.
+  static constexpr std::size_t kNear = 16;
+
+  std::size_t dims_;
   std::span<const std::uint8_t> entries_, levels_;
-  std::vector<std::uint16_t> near_;  // [key][kNear] entries, nearest first
-};
-
-// A superblock in terms of its grid: w = d unit (2 scale + 1) entry sign.
-struct GridFit {
-  float d = 0;
-  std::array<std::uint8_t, 16> scales{};    // [256 / scale_group], 0..15
-  std::array<std::uint16_t, 64> entries{};  // [256 / dims]
-  std::array<std::uint8_t, 32> signs{};     // bit set: minus; one byte for 8 weights
-};
-
-struct GridLayout {
-  std::size_t scale_group;  // weights that share a 4-bit scale: 16 or 32
-  float unit;
-  bool even_signs;  // the number of minus signs of 8 weights must be even
+  // By key, the plainly rounded levels as digits: the entries nearest to them, nearest first, and
+  // their magnitudes.
+  std::vector<std::uint16_t> near_;       // [key][kNear]
+  std::vector<std::uint8_t> magnitudes_;  // [key][dims][kNear]
 };
 
 // `importance` [256] or null: all alike. d is a binary16 value. Zero weights give d = 0.
-GridFit fit_grid(const GridSearch& search, const GridLayout& layout, const float* x,
-                 const float* importance);
+TableBlock fit_grid(const GridSearch& search, const TableFormat& format, const float* x,
+                    const float* importance);
+
+// Rounds one superblock of a format with a table; defined where `pack` knows its bits.
+template <typename Stored>
+void encode_table(const float* x, const float* importance, Stored& stored) {
+  static const TableFormat& format = *find_table_format(Stored::kType);
+  static const GridSearch search(format);
+  pack(fit_grid(search, format, x, importance), stored);
+}
 
 }  // namespace limbeck::codec

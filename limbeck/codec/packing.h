@@ -3,6 +3,7 @@
 
 #include "limbeck/codec/blocks.h"
 #include "limbeck/codec/grid_format.h"
+#include "limbeck/codec/table_format.h"
 
 namespace limbeck::codec {
 
@@ -33,6 +34,18 @@ void pack(const UnpackedBlock& block, BlockQ6_K& stored);
 void pack(const UnpackedBlock& block, BlockIq4Nl& stored);
 void pack(const UnpackedBlock& block, BlockIq4Xs& stored);
 void pack(const UnpackedBlock& block, BlockMxfp4& stored);
+
+void unpack(const BlockIq2Xxs& stored, TableBlock& block);
+void unpack(const BlockIq2Xs& stored, TableBlock& block);
+void unpack(const BlockIq2S& stored, TableBlock& block);
+void unpack(const BlockIq3Xxs& stored, TableBlock& block);
+void unpack(const BlockIq3S& stored, TableBlock& block);
+
+void pack(const TableBlock& block, BlockIq2Xxs& stored);
+void pack(const TableBlock& block, BlockIq2Xs& stored);
+void pack(const TableBlock& block, BlockIq2S& stored);
+void pack(const TableBlock& block, BlockIq3Xxs& stored);
+void pack(const TableBlock& block, BlockIq3S& stored);
 
 // 2^(exponent - 128), subnormal for 0 and 1. 255 means NaN in the standard: decode_row refuses it.
 float mxfp4_scale(std::uint8_t exponent) noexcept;

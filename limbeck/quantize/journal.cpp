@@ -48,20 +48,29 @@ void remove_folder(const fs::path& folder) {
 
 }  // namespace
 
-Journal::Journal(fs::path folder, const std::string& job) : folder_(std::move(folder)) {
+Journal::Journal(fs::path folder, const std::string& job, JournalHold hold)
+    : folder_(std::move(folder)), job_(job), hold_(hold) {
   if (fs::exists(folder_)) {
     const fs::path known = folder_ / kJob;
     if (is_foreign(folder_)) {
       fail_try(ErrorKind::usage, "move it away", "{}: is in the way of the unfinished parts",
                folder_.string());
     }
-    if (fs::exists(known) && read_file(known, kFactsLimit) == job) return;
-    remove_folder(folder_);
+    kept_ = fs::exists(known) && read_file(known, kFactsLimit) == job;
+    if (!kept_) remove_folder(folder_);
   }
+  if (!kept_ && !(hold_.seconds > 0)) keep();
+}
+
+void Journal::keep() {
+  if (kept_) return;
   std::error_code error;
   fs::create_directories(folder_, error);
   if (error) fail(ErrorKind::io, "{}: {}", folder_.string(), error.message());
-  write_file(folder_ / kJob, job);
+  write_file(folder_ / kJob, job_);
+  kept_ = true;
+  for (const auto& [index, part] : held_) write(index, *part.bytes, part.facts);
+  held_.clear();
 }
 
 fs::path Journal::part(std::size_t index, std::string_view extension) const {
@@ -69,6 +78,8 @@ fs::path Journal::part(std::size_t index, std::string_view extension) const {
 }
 
 std::optional<Json> Journal::find(std::size_t index) const {
+  if (const auto found = held_.find(index); found != held_.end()) return found->second.facts;
+  if (!kept_) return std::nullopt;
   const fs::path facts = part(index, "json");
   if (!fs::exists(facts)) return std::nullopt;
   Json json = parse_json(read_file(facts, kFactsLimit), facts.string());
@@ -78,20 +89,39 @@ std::optional<Json> Journal::find(std::size_t index) const {
   return json;
 }
 
-void Journal::store(std::size_t index, std::span<const std::byte> bytes, const Json& facts) {
-  write_bytes(part(index, "bin"), bytes);
+void Journal::store(std::size_t index, Bytes bytes, const Json& facts) {
   Json known = facts;
   known["bytes"] = bytes.size();
-  write_file(part(index, "json"), to_text(known));
+  if (kept_) {
+    write(index, bytes, known);
+    return;
+  }
+  held_bytes_ += bytes.size();
+  held_[index] = {std::make_shared<const Bytes>(std::move(bytes)), std::move(known)};
+  const std::chrono::duration<double> since = std::chrono::steady_clock::now() - begun_;
+  if (since.count() > hold_.seconds || held_bytes_ > hold_.bytes) keep();
 }
 
-std::vector<std::byte> Journal::bytes(std::size_t index) const {
+void Journal::write(std::size_t index, std::span<const std::byte> bytes, const Json& facts) const {
+  write_bytes(part(index, "bin"), bytes);
+  write_file(part(index, "json"), to_text(facts));
+}
+
+Journal::Bytes Journal::bytes(std::size_t index) const {
+  if (const auto part = held(index)) return *part;
   const MappedFile file = map(index);
   return {file.bytes().begin(), file.bytes().end()};
 }
 
+std::shared_ptr<const Journal::Bytes> Journal::held(std::size_t index) const {
+  const auto found = held_.find(index);
+  return found == held_.end() ? nullptr : found->second.bytes;
+}
+
 MappedFile Journal::map(std::size_t index) const { return MappedFile(part(index, "bin")); }
 
-void Journal::remove() { remove_folder(folder_); }
+void Journal::remove() {
+  if (kept_) remove_folder(folder_);
+}
 
 }  // namespace limbeck

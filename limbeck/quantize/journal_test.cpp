@@ -55,6 +55,33 @@ TEST_F(Journals, DistrustPartsThatAreNotWhole) {
   EXPECT_FALSE(journal.find(3));
 }
 
+TEST_F(Journals, HoldWhatTheyCanAndKeepTheRest) {
+  const fs::path parts = folder_ / "out.parts";
+  Journal journal(parts, "job", {.seconds = 1000, .bytes = 10});
+  journal.store(0, some_bytes(5), Json{{"name", "a"}});
+  EXPECT_FALSE(fs::exists(parts));
+  EXPECT_EQ(journal.find(0)->at("name"), "a");
+  EXPECT_EQ(*journal.held(0), some_bytes(5));
+  journal.store(1, some_bytes(6), Json{{"name", "b"}});  // too many now
+  EXPECT_FALSE(journal.held(0));
+  journal.store(2, some_bytes(1), Json{{"name", "c"}});
+  EXPECT_FALSE(journal.held(2));
+  Journal again(parts, "job", {.seconds = 1000, .bytes = 10});
+  for (const std::size_t index : {0u, 1u, 2u}) {
+    ASSERT_TRUE(again.find(index));
+    EXPECT_EQ(again.bytes(index), journal.bytes(index));
+  }
+  again.remove();
+  EXPECT_FALSE(fs::exists(parts));
+}
+
+TEST_F(Journals, KeepWhatTookTooLong) {
+  Journal journal(folder_ / "out.parts", "job", {.seconds = 1e-9, .bytes = 1000});
+  journal.store(0, some_bytes(5), Json::object());
+  EXPECT_FALSE(journal.held(0));
+  EXPECT_TRUE(fs::exists(folder_ / "out.parts" / "0.json"));
+}
+
 TEST_F(Journals, LeaveForeignFoldersAlone) {
   write_file(folder_ / "precious.txt", "x");
   EXPECT_THROW(Journal(folder_, "job"), Error);

@@ -48,6 +48,7 @@ struct QuantizeOptions {
   Healer healer;
   std::int64_t healing_tokens = 0;  // wanted for it, where the texts have them
   std::uint64_t max_memory = 0;     // bytes; 0: no ceiling
+  double hold_seconds = 5;          // what a killed run may lose; quick ones write no parts
   std::string on_nan = "fail";      // fail | zero
   Json manifest;                    // carried into the file's manifest (provenance)
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/wide.h"
 #include "limbeck/codec/codec.h"
 #include "limbeck/codec/lattice_search.h"
 
@@ -24,7 +25,7 @@ struct Sums {
 };
 
 // In lanes, which are then added in order: a sum of its own for each of 8 neighbours.
-void add_errors(std::span<const float> weights, std::span<const float> rounded, Sums& sums) {
+LIMBECK_WIDE void add_errors(std::span<const float> weights, std::span<const float> rounded, Sums& sums) {
   constexpr std::size_t kLanes = 8;
   double errors[kLanes] = {}, norms[kLanes] = {};
   const auto add = [&](std::size_t i, std::size_t lane) {
@@ -43,7 +44,7 @@ void add_errors(std::span<const float> weights, std::span<const float> rounded, 
   }
 }
 
-bool all_finite(std::span<const float> values) {
+LIMBECK_WIDE bool all_finite(std::span<const float> values) {
   constexpr std::uint32_t kExponent = 0x7f800000;
   std::uint32_t odd = 0;
   for (const float value : values) {

@@ -14,10 +14,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::uint64_t kHeldBytes = 256u << 20;  // of rounded tensors
+
 std::uint64_t source_bytes(const Checkpoint& checkpoint, const Plan& plan) {
   std::uint64_t bytes = 0;
   for (const PlannedTensor& tensor : plan) bytes += checkpoint.at(tensor.name).bytes.size();
   return bytes;
+}
+
+// Under a ceiling nothing more than what is worked on is in memory.
+JournalHold hold_of(const QuantizeOptions& options) {
+  if (options.max_memory > 0) return {};
+  return {options.hold_seconds, kHeldBytes};
 }
 
 OnNan on_nan_of(const std::string& text) {
@@ -53,7 +61,7 @@ Variant::Variant(const Checkpoint& original, Plan plan, QuantizeMethod method,
       calibration_(calibration),
       options_(options),
       on_nan_(on_nan_of(options.on_nan)),
-      journal_(folder, job()),
+      journal_(folder, job(), hold_of(options)),
       pool_(pool) {
   if (method != QuantizeMethod::gptq) return;
   StatisticsSource::Options how;
@@ -112,12 +120,12 @@ void Variant::round_all() {
     const Weight weight = original_.at(tensor.name);
     if (!facts) {
       std::string_view method;
-      const RoundedTensor rounded = round_one(tensor, weight, method);
+      RoundedTensor rounded = round_one(tensor, weight, method);
       facts = Json{{"name", tensor.name},
                    {"type", info(tensor.type).name},
                    {"error", rounded.relative_error()},
                    {"method", method}};
-      journal_.store(i, rounded.bytes, *facts);
+      journal_.store(i, std::move(rounded.bytes), *facts);
     }
     use_rounded(tensor, i);
     facts->erase("bytes");
@@ -130,6 +138,10 @@ void Variant::round_all() {
 // Later layers get their inputs from the model as far as it is rounded.
 void Variant::use_rounded(const PlannedTensor& tensor, std::size_t index) {
   if (!tensor.matrix) return;
+  if (const auto held = journal_.held(index)) {
+    rounded_.replace(tensor.name, {tensor.type, tensor.rows, tensor.columns, *held, held});
+    return;
+  }
   mapped_.push_back(journal_.map(index));
   rounded_.replace(tensor.name,
                    {tensor.type, tensor.rows, tensor.columns, mapped_.back().bytes(), {}});

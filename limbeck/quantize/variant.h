@@ -40,7 +40,11 @@ class Variant {
   const Json& records() const noexcept { return records_; }
   std::vector<std::byte> bytes(std::size_t index) const { return journal_.bytes(index); }
   void remove_parts() { journal_.remove(); }
-  const std::filesystem::path& parts() const { return journal_.folder(); }
+  // The folder of the parts, made if it was not there.
+  const std::filesystem::path& parts() {
+    journal_.keep();
+    return journal_.folder();
+  }
 
  private:
   std::string job() const;

@@ -1,5 +1,6 @@
 #include "limbeck/quantize/grid_solver.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -102,7 +103,6 @@ TEST_P(Solver, BeatsImportanceRoundingAndReportsItsTrueLoss) {
   constexpr std::size_t n = 512, rows = 24;
   const SolverMatrices m = solver_matrices(sample_hessian(n, 4000, pool), 0.01, "w", pool);
   const std::vector<float> w = normal_values(rows * n, 3, 0.03);
-  const GridFormat& format = *find_grid_format(GetParam());
   const std::size_t size = row_bytes(GetParam(), n);
   std::vector<std::byte> plain(rows * size), solved(rows * size);
   std::vector<float> importance(n);
@@ -111,7 +111,7 @@ TEST_P(Solver, BeatsImportanceRoundingAndReportsItsTrueLoss) {
     encode_row(GetParam(), std::span(w).subspan(r * n, n), std::span(plain).subspan(r * size, size),
                importance);
   }
-  const double reported = solve_rows(format, m, {}, w, solved, pool);
+  const double reported = solve_rows(GetParam(), m, {}, w, solved, pool);
   const double before = exact_loss(w, GetParam(), plain, m);
   const double after = exact_loss(w, GetParam(), solved, m);
   EXPECT_NEAR(reported, after, 1e-3 * after);
@@ -124,9 +124,40 @@ TEST_P(Solver, GivesTheSameBytesForEveryNumberOfThreads) {
   const SolverMatrices m = solver_matrices(sample_hessian(256, 600, one), 0.01, "w", one);
   const std::vector<float> w = normal_values(40 * 256, 3, 0.03);
   std::vector<std::byte> a(40 * row_bytes(GetParam(), 256)), b(a.size());
-  solve_rows(*find_grid_format(GetParam()), m, {}, w, a, one);
-  solve_rows(*find_grid_format(GetParam()), m, {}, w, b, three);
+  solve_rows(GetParam(), m, {}, w, a, one);
+  solve_rows(GetParam(), m, {}, w, b, three);
   EXPECT_EQ(a, b);
+}
+
+// Whole numbers in, so that no library function has a say: whoever computes this otherwise, in
+// another instruction set or with contracted products, gets other bytes.
+TEST(SolverBytes, AreThoseOfEveryOtherMachine) {
+  ThreadPool pool(2);
+  constexpr std::size_t n = 256, rows = 20;
+  std::uint32_t state = 1;
+  const auto next = [&] {
+    state = state * 1664525u + 1013904223u;
+    return static_cast<float>(static_cast<int>(state >> 24) - 128);
+  };
+  std::vector<float> x(n * 400), w(n * rows);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = next() + (i % n ? 0.75f * x[i - 1] : 0.0f);
+  for (float& value : w) value = next() / 4096;
+  Hessian hessian(n);
+  hessian.add(x, pool);
+  hessian.finish();
+  const SolverMatrices m = solver_matrices(hessian, 0.01, "w", pool);
+  std::string hashes;
+  for (const TensorType type : {TensorType::q2_k, TensorType::q4_0, TensorType::iq2_xxs,
+                                TensorType::iq2_s, TensorType::iq3_xxs, TensorType::iq3_s}) {
+    std::vector<std::byte> bytes(rows * row_bytes(type, n));
+    solve_rows(type, m, {}, w, bytes, pool);
+    std::uint32_t hash = 2166136261u;
+    for (const std::byte byte : bytes) hash = (hash ^ static_cast<std::uint32_t>(byte)) * 16777619u;
+    hashes += fmt::format("{} {:08x} ", info(type).name, hash);
+  }
+  EXPECT_EQ(hashes,
+            "q2_k 14e98508 q4_0 8925e2c4 iq2_xxs c80018b4 iq2_s 442e2fd7 iq3_xxs 4ea42dd6 "
+            "iq3_s e82f888f ");
 }
 
 TEST_P(Solver, TakesZeroRowsAndDeadColumns) {
@@ -138,7 +169,7 @@ TEST_P(Solver, TakesZeroRowsAndDeadColumns) {
   std::fill(w.begin() + 256, w.begin() + 512, 0.5f);
   const std::size_t size = row_bytes(GetParam(), 256);
   std::vector<std::byte> bytes(4 * size);
-  solve_rows(*find_grid_format(GetParam()), m, {}, w, bytes, pool);
+  solve_rows(GetParam(), m, {}, w, bytes, pool);
   std::vector<float> q(256);
   for (std::size_t r = 0; r < 4; ++r) {
     decode_row(GetParam(), std::span(bytes).subspan(r * size, size), q);
@@ -154,7 +185,7 @@ TEST_P(Solver, TakesZeroRowsAndDeadColumns) {
 using enum TensorType;
 INSTANTIATE_TEST_SUITE_P(Types, Solver,
                          testing::Values(q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k,
-                                         iq4_nl, iq4_xs),
+                                         iq4_nl, iq4_xs, iq2_xxs, iq2_xs, iq2_s, iq3_xxs, iq3_s),
                          [](const auto& test) {
                            return std::string(limbeck::info(test.param).name);
                          });

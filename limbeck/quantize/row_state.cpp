@@ -18,16 +18,11 @@ float stored_half(float value) noexcept { return f16_to_float(float_to_f16(value
 
 RowState::RowState(const GridFormat& format, const SolverMatrices& matrices,
                    std::span<const float> weights)
-    : format_(format),
-      m_(matrices),
-      w_(weights),
-      n_(matrices.n),
-      rows_(weights.size() / matrices.n),
+    : RowForm(matrices, weights),
+      format_(format),
       size_(static_cast<std::size_t>(format.weights)),
       group_(static_cast<std::size_t>(format.group)),
-      blocks_(rows_ * (n_ / size_)),
-      q_(weights.size()),
-      g_(weights.size()) {}
+      blocks_(rows_ * (n_ / size_)) {}
 
 void RowState::choose_scales(std::size_t row, std::size_t b, const float* weights,
                              const float* importance) {
@@ -70,8 +65,7 @@ void RowState::refresh_values(std::size_t row, std::size_t b) {
 }
 
 void RowState::round_plainly() {
-  std::vector<float> importance(n_);
-  for (std::size_t j = 0; j < n_; ++j) importance[j] = m_.h[j * n_ + j];
+  const std::vector<float> importance = plain_importance();
   const std::size_t bytes_per_row = row_bytes(format_.type, static_cast<std::int64_t>(n_));
   const std::size_t block_bytes = info(format_.type).block_bytes;
   std::vector<std::byte> bytes(bytes_per_row);
@@ -85,12 +79,8 @@ void RowState::round_plainly() {
 }
 
 void RowState::round_with_feedback() {
-  std::vector<float> work(w_.begin(), w_.end()), errors(rows_ * size_), importance(n_);
-  // What an error of column j costs once the columns after it have made up for it.
-  for (std::size_t j = 0; j < n_; ++j) {
-    const float pivot = m_.u[j * n_ + j];
-    importance[j] = 1 / (pivot * pivot);
-  }
+  std::vector<float> work(w_.begin(), w_.end()), errors(rows_ * size_);
+  const std::vector<float> importance = late_importance();
   for (std::size_t b = 0; b < n_blocks(); ++b) {
     const std::size_t first = b * size_, last = first + size_;
     for (std::size_t row = 0; row < rows_; ++row) {
@@ -113,13 +103,6 @@ void RowState::round_with_feedback() {
     const Product passed_on{errors.data(), size_, 1, m_.u.data() + first * n_, n_, size_};
     add_product(passed_on, work.data(), n_, rows_, last, n_);
   }
-}
-
-void RowState::compute_gradient() {
-  std::vector<float> errors(q_.size());
-  for (std::size_t i = 0; i < q_.size(); ++i) errors[i] = q_[i] - w_[i];
-  std::fill(g_.begin(), g_.end(), 0.0f);
-  add_product({errors.data(), n_, 1, m_.h.data(), n_, n_}, g_.data(), n_, rows_, 0, n_);
 }
 
 std::size_t RowState::descend_codes() {
@@ -238,14 +221,6 @@ void RowState::refit_group_scales() {
   }
 }
 
-double RowState::loss(std::size_t row) const {
-  double sum = 0;
-  for (std::size_t i = row * n_; i < (row + 1) * n_; ++i) {
-    sum += (double{q_[i]} - double{w_[i]}) * double{g_[i]};
-  }
-  return sum;
-}
-
 void RowState::store(std::size_t row, std::span<std::byte> bytes) const {
   const std::size_t block_bytes = info(format_.type).block_bytes;
   for (std::size_t b = 0; b < n_blocks(); ++b) {
@@ -254,13 +229,9 @@ void RowState::store(std::size_t row, std::span<std::byte> bytes) const {
 }
 
 void RowState::take_row(const RowState& other, std::size_t row) {
-  const auto at = [&](std::size_t size) { return static_cast<std::ptrdiff_t>(row * size); };
-  const auto copy = [&](const auto& from, auto& to, std::size_t size) {
-    std::copy_n(from.begin() + at(size), size, to.begin() + at(size));
-  };
-  copy(other.blocks_, blocks_, n_blocks());
-  copy(other.q_, q_, n_);
-  copy(other.g_, g_, n_);
+  const auto first = static_cast<std::ptrdiff_t>(row * n_blocks());
+  std::copy_n(other.blocks_.begin() + first, n_blocks(), blocks_.begin() + first);
+  take_form(other, row);
 }
 
 }  // namespace limbeck

@@ -1,23 +1,16 @@
-// The rows that one task of the solver works on: weights, their rounded values and the gradient of
-// the quadratic form, kept in step.
+// Rows on the grids of the block formats with codes of their own for each weight (grid_format.h).
 #pragma once
 
-#include <span>
-#include <vector>
-
 #include "limbeck/codec/grid_format.h"
-#include "limbeck/quantize/hessian.h"
+#include "limbeck/quantize/row_form.h"
 
 namespace limbeck {
 
-// A few rows at once, so that a row of H serves them all while it is in the cache.
-class RowState {
+class RowState : public RowForm {
  public:
-  // weights [rows, n]; everything referred to must outlive this.
   RowState(const GridFormat& format, const SolverMatrices& matrices,
            std::span<const float> weights);
 
-  std::size_t rows() const noexcept { return rows_; }
   std::size_t n_blocks() const noexcept { return n_ / size_; }
 
   // Plain rounding with an importance of diag H.
@@ -25,8 +18,6 @@ class RowState {
   // Error feedback, column by column (step 1 of grid_solver.h).
   void round_with_feedback();
 
-  // g = H (q - w) from scratch.
-  void compute_gradient();
   // One pass of coordinate descent over the codes. Returns the number of codes that changed.
   std::size_t descend_codes();
   // d and dmin of each block by least squares, kept where rounding to binary16 leaves a gain.
@@ -34,8 +25,6 @@ class RowState {
   // Steps of the sub-scales and sub-mins of each group that lower the form.
   void refit_group_scales();
 
-  // (q - w) H (q - w)^T of a row, by the gradient as it stands.
-  double loss(std::size_t row) const;
   void store(std::size_t row, std::span<std::byte> bytes) const;
   // Takes over a row of another state of the same shape.
   void take_row(const RowState& other, std::size_t row);
@@ -49,11 +38,8 @@ class RowState {
   void step_group(std::size_t row, std::size_t b, std::size_t group, bool of_min);
 
   const GridFormat& format_;
-  const SolverMatrices& m_;
-  std::span<const float> w_;
-  std::size_t n_, rows_, size_, group_;
+  std::size_t size_, group_;
   std::vector<UnpackedBlock> blocks_;  // [rows, n / size]
-  std::vector<float> q_, g_;           // [rows, n]
 };
 
 }  // namespace limbeck

@@ -151,10 +151,9 @@ class Measure {
                      const SolverMatrices* matrices) {
     const auto n = static_cast<std::size_t>(tensor.columns);
     const std::size_t size = row_bytes(type, tensor.columns);
-    const GridFormat* format = find_grid_format(type);
     std::vector<std::byte> bytes(sample.size() / n * size);
-    if (method_ == QuantizeMethod::gptq && matrices && format) {
-      return solve_rows(*format, *matrices, options_.gptq.solver, sample, bytes, pool_);
+    if (method_ == QuantizeMethod::gptq && matrices && can_solve(type)) {
+      return solve_rows(type, *matrices, options_.gptq.solver, sample, bytes, pool_);
     }
     const std::vector<float> importance = is_quantized(type) && method_ != QuantizeMethod::rtn
                                               ? calibration_.importance.of(tensor.name)

@@ -15,7 +15,6 @@ constexpr float kLargestWeight = 32768.0f;  // scales beyond may not fit binary1
 RoundedTensor solve_tensor(const Weight& weight, std::string_view name, TensorType type,
                            const SolverMatrices& matrices, const SolverOptions& options,
                            OnNan on_nan, ThreadPool& pool) {
-  const GridFormat& format = *find_grid_format(type);
   const std::size_t size = row_bytes(type, weight.columns);
   const auto columns = static_cast<std::size_t>(weight.columns);
   const auto rows = static_cast<std::size_t>(weight.rows);
@@ -33,7 +32,7 @@ RoundedTensor solve_tensor(const Weight& weight, std::string_view name, TensorTy
              name, value, info(type).name);
       }
     }
-    solve_rows(format, matrices, options, floats,
+    solve_rows(type, matrices, options, floats,
                std::span(rounded.bytes).subspan(first * size, here * size), pool);
   }
   measure_error(weight, name, type, on_nan, pool, rounded);

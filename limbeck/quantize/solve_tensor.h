@@ -6,7 +6,7 @@
 
 namespace limbeck {
 
-// `type` has a GridFormat. The result's errors are plain ones, comparable with round_tensor's.
+// can_solve(type). The result's errors are plain ones, comparable with round_tensor's.
 RoundedTensor solve_tensor(const Weight& weight, std::string_view name, TensorType type,
                            const SolverMatrices& matrices, const SolverOptions& options,
                            OnNan on_nan, ThreadPool& pool);

@@ -40,7 +40,7 @@ void check_solver_memory(const Architecture& architecture, const Plan& plan,
                          std::uint64_t max_memory) {
   std::uint64_t columns = 0;
   for (const PlannedTensor& tensor : plan) {
-    if (has_input(architecture, tensor) && find_grid_format(tensor.type))
+    if (has_input(architecture, tensor) && can_solve(tensor.type))
       columns = std::max(columns, static_cast<std::uint64_t>(tensor.columns));
   }
   // The moments, their damped copy, its factor in double and the factor kept: three quarters.
@@ -82,8 +82,8 @@ std::string Variant::job() const {
   job["method"] = name(method_);
   job["on_nan"] = options_.on_nan;
   job["gptq"] = {
-      gptq.damping,         gptq.sequential,   gptq.solver.rounds, gptq.solver.code_passes,
-      gptq.solver.feedback, gptq.solver.refit, options_.max_memory};
+      gptq.damping,         gptq.sequential,   gptq.solver.rounds,  gptq.solver.code_passes,
+      gptq.solver.feedback, gptq.solver.refit, options_.max_memory, gptq.solver.table_rounds};
   job["calibration"] = calibration_.sha256;
   Json types = Json::array();
   for (const PlannedTensor& tensor : plan_) types.push_back(info(tensor.type).name);
@@ -149,7 +149,7 @@ void Variant::use_rounded(const PlannedTensor& tensor, std::size_t index) {
 
 bool Variant::solvable(const PlannedTensor& tensor) const {
   return method_ == QuantizeMethod::gptq && has_input(original_.architecture(), tensor) &&
-         find_grid_format(tensor.type) && tensor.type != TensorType::mxfp4;
+         can_solve(tensor.type);
 }
 
 RoundedTensor Variant::round_one(const PlannedTensor& tensor, const Weight& weight,

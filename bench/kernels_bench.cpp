@@ -28,23 +28,24 @@ struct Activations {
   std::vector<std::int8_t> codes;
   std::vector<float> scales;
   std::vector<std::int32_t> sums;
-  std::vector<ActivationTile> tiles;
+  std::vector<TileLine> tiles, pair_tiles;
 
   Activations(const KernelTable& table, std::size_t n)
       : codes(n * kColumns), scales(n * kColumns / 32), sums(n * kColumns / 16) {
-    const std::size_t n_tiles = (n + kTileRows - 1) / kTileRows;
-    tiles.resize(kColumns / 256 * n_tiles);
+    tiles.resize(tile_lines(n, kColumns));
+    pair_tiles.resize(tiles.size());
     const auto x = normals(kColumns);
     for (std::size_t i = 0; i < n; ++i) {
       const QuantizedRows row{codes.data() + i * kColumns, scales.data() + i * kColumns / 32,
                               sums.data() + i * kColumns / 16, kColumns};
       table.quantize_row(x.data(), kColumns, codes.data() + i * kColumns,
                          scales.data() + i * kColumns / 32, sums.data() + i * kColumns / 16);
-      table.pack_row(row, tiles.data() + i / kTileRows, n_tiles, i % kTileRows);
+      table.pack_row(row, tiles.data(), n, i);
+      if (table.pack_pairs) table.pack_pairs(row, pair_tiles.data(), n, i);
     }
   }
   QuantizedRows view() const {
-    return {codes.data(), scales.data(), sums.data(), kColumns, tiles.data()};
+    return {codes.data(), scales.data(), sums.data(), kColumns, tiles.data(), pair_tiles.data()};
   }
 };
 

@@ -30,51 +30,69 @@ double generation_fraction(const BenchResult& r) {
   return r.generation.median * r.bytes_per_token / r.read_bandwidth;
 }
 double prompt_fraction(const BenchResult& r) { return r.prompt.median * r.limit_s_per_token; }
+double prompt_vector_fraction(const BenchResult& r) {
+  return r.prompt.median * r.vector_limit_s_per_token;
+}
 
 Json to_json(const BenchResult& r, const Loaded& loaded) {
   const auto spread = [](const Rate& rate) { return Json{{"low", rate.low}, {"high", rate.high}}; };
-  return {
-      {"schema", 1},
-      {"threads", loaded.threads},
-      {"kernels", kernels().name},
-      {"prompt_tokens", r.prompt_tokens},
-      {"generation_tokens", r.generation_tokens},
-      {"prompt_tokens_per_s", r.prompt.median},
-      {"prompt_spread", spread(r.prompt)},
-      {"generation_tokens_per_s", r.generation.median},
-      {"generation_spread", spread(r.generation)},
-      {"read_bandwidth", r.read_bandwidth},
-      {"int8_multiply_adds_per_s", r.int8_products},
-      {"float_multiply_adds_per_s", r.float_products},
-      {"bf16_multiply_adds_per_s", r.bf16_products},
-      {"bytes_per_token", r.bytes_per_token},
-      {"limit_fraction", {{"prompt", prompt_fraction(r)}, {"generation", generation_fraction(r)}}},
-      {"load_seconds", loaded.seconds},
-      {"file_bytes", loaded.file_bytes},
-      {"memory_bytes", r.memory_bytes},
-      {"planned_peak_bytes", loaded.planned_bytes},
-      {"peak_bytes", loaded.peak_bytes}};
+  return {{"schema", 1},
+          {"threads", loaded.threads},
+          {"kernels", kernels().name},
+          {"prompt_tokens", r.prompt_tokens},
+          {"generation_tokens", r.generation_tokens},
+          {"prompt_tokens_per_s", r.prompt.median},
+          {"prompt_spread", spread(r.prompt)},
+          {"generation_tokens_per_s", r.generation.median},
+          {"generation_spread", spread(r.generation)},
+          {"read_bandwidth", r.read_bandwidth},
+          {"int8_multiply_adds_per_s", r.int8_products},
+          {"int8_instruction", kernels().int8_instruction},
+          {"tile_multiply_adds_per_s", r.tile_products},
+          {"float_multiply_adds_per_s", r.float_products},
+          {"bf16_multiply_adds_per_s", r.bf16_products},
+          {"bytes_per_token", r.bytes_per_token},
+          {"limit_fraction",
+           {{"prompt", prompt_fraction(r)},
+            {"prompt_vector", prompt_vector_fraction(r)},
+            {"generation", generation_fraction(r)}}},
+          {"load_seconds", loaded.seconds},
+          {"file_bytes", loaded.file_bytes},
+          {"memory_bytes", r.memory_bytes},
+          {"planned_peak_bytes", loaded.planned_bytes},
+          {"peak_bytes", loaded.peak_bytes}};
 }
 
 void print_table(const BenchResult& r, const Loaded& loaded) {
   const auto rate = [](const Rate& x) {
     return fmt::format("{:.1f} ({:.1f} to {:.1f})", x.median, x.low, x.high);
   };
-  print(text_table(
-      {{"kernels", fmt::format("{}, {} threads", kernels().name, loaded.threads)},
-       {"load", human_seconds(loaded.seconds)},
-       {"file", human_bytes(static_cast<double>(loaded.file_bytes))},
-       {"weights, cache, scratch", human_bytes(static_cast<double>(r.memory_bytes))},
-       {"peak memory, stated before", human_bytes(static_cast<double>(loaded.planned_bytes))},
-       {"peak memory, found", human_bytes(static_cast<double>(loaded.peak_bytes))},
-       {fmt::format("prompt of {}, tokens/s", r.prompt_tokens), rate(r.prompt)},
-       {"  of the arithmetic limit", fmt::format("{:.0f} %", 100 * prompt_fraction(r))},
-       {fmt::format("generation of {}, tokens/s", r.generation_tokens), rate(r.generation)},
-       {"  of the bandwidth limit", fmt::format("{:.0f} %", 100 * generation_fraction(r))},
-       {"read bandwidth", human_bytes(r.read_bandwidth) + "/s"},
-       {"int8 multiply-adds", fmt::format("{:.0f} G/s", r.int8_products / 1e9)},
-       {"f32 multiply-adds", fmt::format("{:.0f} G/s", r.float_products / 1e9)},
-       {"bf16 multiply-adds", fmt::format("{:.0f} G/s", r.bf16_products / 1e9)}}));
+  const auto products = [](double x) { return fmt::format("{:.0f} G/s", x / 1e9); };
+  const KernelTable& table = kernels();
+  std::vector<std::vector<std::string>> rows = {
+      {"kernels", fmt::format("{}, {} threads", table.name, loaded.threads)},
+      {"load", human_seconds(loaded.seconds)},
+      {"file", human_bytes(static_cast<double>(loaded.file_bytes))},
+      {"weights, cache, scratch", human_bytes(static_cast<double>(r.memory_bytes))},
+      {"peak memory, stated before", human_bytes(static_cast<double>(loaded.planned_bytes))},
+      {"peak memory, found", human_bytes(static_cast<double>(loaded.peak_bytes))},
+      {fmt::format("prompt of {}, tokens/s", r.prompt_tokens), rate(r.prompt)},
+      {"  of the arithmetic limit", fmt::format("{:.0f} %", 100 * prompt_fraction(r))}};
+  if (r.tile_products > 0)
+    rows.push_back({fmt::format("  of {}'s limit", table.int8_instruction),
+                    fmt::format("{:.0f} %", 100 * prompt_vector_fraction(r))});
+  rows.insert(rows.end(),
+              {{fmt::format("generation of {}, tokens/s", r.generation_tokens), rate(r.generation)},
+               {"  of the bandwidth limit", fmt::format("{:.0f} %", 100 * generation_fraction(r))},
+               {"read bandwidth", human_bytes(r.read_bandwidth) + "/s"}});
+  if (r.tile_products > 0)
+    rows.push_back(
+        {fmt::format("int8 multiply-adds, {}", table.tile_instruction), products(r.tile_products)});
+  rows.insert(rows.end(), {{fmt::format("int8 multiply-adds, {}", table.int8_instruction),
+                            products(r.int8_products)},
+                           {"f32 multiply-adds", products(r.float_products)},
+                           {"bf16 multiply-adds", products(r.bf16_products)}});
+  print(text_table(rows));
 }
 
 }  // namespace

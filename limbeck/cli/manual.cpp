@@ -91,7 +91,7 @@ std::string man() {
          "printed\n.TP\nXDG_CACHE_HOME\nwhere compare keeps what it "
          "measured\n.TP\nLIMBECK_API_KEY\n"
          "bearer token of endpoint teachers\n.TP\nLIMBECK_KERNELS\nforces an instruction set: "
-         "scalar, avx2, avx512\n";
+         "scalar, avx2, avx512, avx512_bf16, amx\n";
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 
 constexpr const KernelTable* kAllKernels[] = {  // fastest first, as a rule
 #if defined(__x86_64__)
-    &kAvx512Bf16Kernels, &kAvx512Kernels, &kAvx2Kernels,
+    &kAmxKernels, &kAvx512Bf16Kernels, &kAvx512Kernels, &kAvx2Kernels,
 #elif defined(__aarch64__)
     &kNeonDotprodKernels, &kNeonKernels,
 #endif

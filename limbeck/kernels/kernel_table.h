@@ -19,14 +19,16 @@ namespace limbeck {
 
 // Rows of activations in blocks of 32: x[i] ~ scales[i / 32] * codes[i]. Shapes per row:
 // codes [columns], scales [columns / 32], sums [columns / 16] of the codes. More than kDirectRows
-// rows are read from `tiles` alone: [columns / 256, up][rows / kTileRows, up], filled by pack_row.
+// rows are read from `tiles` alone, tile_lines long and filled by pack_row; where the table has
+// pack_pairs, types with two scales a block read `pair_tiles`.
 inline constexpr std::size_t kDirectRows = 4;
 struct QuantizedRows {
   const std::int8_t* codes = nullptr;
   const float* scales = nullptr;
   const std::int32_t* sums = nullptr;
   std::size_t columns = 0;
-  const ActivationTile* tiles = nullptr;
+  const TileLine* tiles = nullptr;
+  const TileLine* pair_tiles = nullptr;
 };
 
 // Rows of activations rounded to bf16, `stride` floats apart; more than kDirectRows are read from
@@ -60,10 +62,9 @@ struct KernelTable {
   void (*quantize_row)(const float* x, std::size_t columns, std::int8_t* codes, float* scales,
                        std::int32_t* sums) noexcept;
 
-  // One quantized row into its place: `to` is the first of its tiles, the next 256 columns go to
-  // the tile `tile_stride` further; `slot` is the row's number in a tile.
-  void (*pack_row)(const QuantizedRows& row, ActivationTile* to, std::size_t tile_stride,
-                   std::size_t slot) noexcept;
+  // One quantized row, the one with number `i` of `n`, into its place in the tiles.
+  void (*pack_row)(const QuantizedRows& row, TileLine* tiles, std::size_t n,
+                   std::size_t i) noexcept;
 
   // Rows [16 * panel, ...) of `n_panels` panels times `n` quantized rows. Only rows below
   // matrix.rows are written.
@@ -73,7 +74,8 @@ struct KernelTable {
   // One row rounded to bf16, half to even, what is below 2^-126 to zero, in the form that the
   // table multiplies. `to` [columns rounded up to 32].
   void (*round_row)(const float* x, std::size_t columns, float* to) noexcept;
-  // What round_row made into its place, as pack_row.
+  // What round_row made into its place: `to` is the first of its tiles, the next 256 columns go to
+  // the tile `tile_stride` further; `slot` is the row's number in a tile.
   void (*pack_rounded)(const float* row, std::size_t columns, RoundedTile* to,
                        std::size_t tile_stride, std::size_t slot) noexcept;
   // As matmul_panels, of bf16.
@@ -111,8 +113,16 @@ struct KernelTable {
   // Nothing but products from registers, for the machine's limit: `n` rounds; returns how many
   // multiply-adds they were.
   std::uint64_t (*int8_products)(std::uint64_t n) noexcept;
+  std::string_view int8_instruction;  // which one that is
   std::uint64_t (*float_products)(std::uint64_t n) noexcept;
   std::uint64_t (*bf16_products)(std::uint64_t n) noexcept;
+
+  // As pack_row, into `pair_tiles`; nullptr: one order serves all types.
+  void (*pack_pairs)(const QuantizedRows& row, TileLine* tiles, std::size_t n,
+                     std::size_t i) noexcept = nullptr;
+  // As int8_products, of the instruction that takes whole tiles; nullptr: there is none.
+  std::uint64_t (*tile_products)(std::uint64_t n) noexcept = nullptr;
+  std::string_view tile_instruction = {};
 };
 
 extern const KernelTable kScalarKernels;
@@ -120,6 +130,7 @@ extern const KernelTable kScalarKernels;
 extern const KernelTable kAvx2Kernels;
 extern const KernelTable kAvx512Kernels;
 extern const KernelTable kAvx512Bf16Kernels;
+extern const KernelTable kAmxKernels;
 #elif defined(__aarch64__)
 extern const KernelTable kNeonKernels;
 extern const KernelTable kNeonDotprodKernels;

@@ -21,6 +21,7 @@ using B = I;
 constexpr std::size_t kPlainRows = 2, kPlainColumns = 3, kPlainRowsAlone = 4;
 constexpr std::size_t kSumRows = 3, kSumVectors = 2;
 constexpr std::size_t kPanelTile = 1, kColumnTile = 3;
+constexpr std::string_view kInt8Instruction = "VPMADDUBSW";
 constexpr std::size_t kRoundedPanels = 1, kRoundedColumns = 6;
 
 LIMBECK_LANES F zero() noexcept { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -256,7 +257,7 @@ bool cpu_has_avx2() noexcept {
 
 }  // namespace
 
-const KernelTable kAvx2Kernels = {.name = "avx2", .cpu_has = cpu_has_avx2, LIMBECK_TABLE()};
+const KernelTable kAvx2Kernels = {.name = "avx2", .cpu_has = cpu_has_avx2, LIMBECK_TABLE(, )};
 
 }  // namespace limbeck
 #endif

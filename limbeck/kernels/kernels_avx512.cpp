@@ -10,6 +10,7 @@
 #include <immintrin.h>
 
 #include "limbeck/kernels/kernel_table.h"
+#include "limbeck/kernels/kernels_amx.h"
 #include "limbeck/kernels/kernels_avx512_bf16.h"
 
 #define LIMBECK_ISA "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"
@@ -58,12 +59,20 @@ bool cpu_has_avx512() noexcept {
 bool cpu_has_avx512_bf16() noexcept {
   return cpu_has_avx512() && __builtin_cpu_supports("avx512bf16");
 }
+bool cpu_has_amx() noexcept { return cpu_has_avx512() && amx::is_usable(); }
 
 }  // namespace
 
-const KernelTable kAvx512Kernels = {.name = "avx512", .cpu_has = cpu_has_avx512, LIMBECK_TABLE()};
+const KernelTable kAvx512Kernels = {.name = "avx512", .cpu_has = cpu_has_avx512, LIMBECK_TABLE(, )};
 const KernelTable kAvx512Bf16Kernels = {
-    .name = "avx512_bf16", .cpu_has = cpu_has_avx512_bf16, LIMBECK_TABLE(avx512_bf16::)};
+    .name = "avx512_bf16", .cpu_has = cpu_has_avx512_bf16, LIMBECK_TABLE(, avx512_bf16::)};
+// Intel's alone: there bf16 is faster by AVX-512's float products (kernel_table.cpp).
+const KernelTable kAmxKernels = {.name = "amx",
+                                 .cpu_has = cpu_has_amx,
+                                 LIMBECK_TABLE(amx::, ),
+                                 .pack_pairs = pack_row,
+                                 .tile_products = amx::tile_products,
+                                 .tile_instruction = "TDPBSSD"};
 
 }  // namespace limbeck
 #endif

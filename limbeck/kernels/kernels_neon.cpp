@@ -24,7 +24,7 @@ bool always() noexcept { return true; }
 
 }  // namespace
 
-const KernelTable kNeonKernels = {.name = "neon", .cpu_has = always, LIMBECK_TABLE()};
+const KernelTable kNeonKernels = {.name = "neon", .cpu_has = always, LIMBECK_TABLE(, )};
 
 }  // namespace limbeck
 #endif

@@ -31,7 +31,7 @@ bool cpu_has_dotprod() noexcept {
 }  // namespace
 
 const KernelTable kNeonDotprodKernels = {
-    .name = "neon_dotprod", .cpu_has = cpu_has_dotprod, LIMBECK_TABLE()};
+    .name = "neon_dotprod", .cpu_has = cpu_has_dotprod, LIMBECK_TABLE(, )};
 
 }  // namespace limbeck
 #endif

@@ -29,6 +29,7 @@ struct B {
 constexpr std::size_t kPlainRows = 1, kPlainColumns = 1, kPlainRowsAlone = 1;
 constexpr std::size_t kSumRows = 1, kSumVectors = 1;
 constexpr std::size_t kPanelTile = 1, kColumnTile = 2;
+constexpr std::string_view kInt8Instruction = "scalar code";
 constexpr std::size_t kRoundedPanels = 1, kRoundedColumns = 1;
 
 template <typename Out, typename Function>
@@ -231,6 +232,6 @@ void keep_float(F& x) noexcept { keep(x); }
 }  // namespace
 
 const KernelTable kScalarKernels = {
-    .name = "scalar", .cpu_has = []() noexcept { return true; }, LIMBECK_TABLE()};
+    .name = "scalar", .cpu_has = []() noexcept { return true; }, LIMBECK_TABLE(, )};
 
 }  // namespace limbeck

@@ -28,6 +28,7 @@ struct PanelLayout {
   std::size_t blocks_per_header;  // 0: no header
   std::size_t header_bytes;       // sixteen f16 d, then sixteen f16 dmin where the type has one
   std::size_t block_bytes;
+  bool two_scales = false;  // of a block: sixteen columns each
 };
 
 // nullptr if the type has no panel form.
@@ -41,17 +42,30 @@ std::size_t panel_bytes(const PanelLayout& layout, std::size_t columns) noexcept
 void pack_panel(const PanelLayout& layout, std::span<const std::byte> rows, std::size_t n_rows,
                 std::size_t columns, std::span<std::uint8_t> panel);
 
-// Six rows of activations, 256 columns of them, in the order in which the products of many rows
-// take them: the word of four codes (block, j, row) holds columns 4j.. of the block. The codes are
-// as the table that packed them wants them.
+// Rows of activations, 256 columns of them, in the order in which the products of many rows take
+// them. A table's tile has `R` rows; the word of four codes that holds columns 4j.. of a row is
+// where that table wants it, and so are the codes.
 inline constexpr std::size_t kTileRows = 6, kTileBlocks = 8;
-struct alignas(64) ActivationTile {
-  std::uint8_t codes[kTileBlocks][8][kTileRows][4];
-  float scales[kTileBlocks][kTileRows];
-  float sums[kTileBlocks][3][kTileRows];  // of the block's codes, of its first and its second half
+template <std::size_t R>
+struct alignas(64) CodeTile {
+  static constexpr std::size_t kRows = R;
+  std::uint8_t codes[kTileBlocks][8 * R][4];
+  float scales[kTileBlocks][R];
+  float sums[kTileBlocks][3][R];  // of the block's codes, of its first and its second half
 };
+// What tiles of any table are allocated in: each row takes six lines, whatever the tile's rows.
+struct alignas(64) TileLine {
+  std::byte bytes[64];
+};
+inline constexpr std::size_t kLinesOfRow = 6, kMostTileRows = 16;
+static_assert(sizeof(CodeTile<kTileRows>) == kTileRows * kLinesOfRow * sizeof(TileLine));
+static_assert(sizeof(CodeTile<kMostTileRows>) == kMostTileRows * kLinesOfRow * sizeof(TileLine));
+// Lines for the tiles of `n` rows, for every table.
+inline constexpr std::size_t tile_lines(std::size_t n, std::size_t columns) noexcept {
+  return (columns + 255) / 256 * (n + kMostTileRows - 1) * kLinesOfRow;
+}
 
-// The same of rows rounded to bf16, as the table that packed them wants them.
+// Six rows rounded to bf16, as the table that packed them wants them.
 struct alignas(64) RoundedTile {
   float words[kTileBlocks * kBlockColumns][kTileRows];
 };

@@ -64,19 +64,21 @@ struct Quantized {
   std::vector<float> scales;
   std::vector<std::int32_t> sums;
   std::size_t columns;
-  std::vector<ActivationTile> tiles = {};
+  std::vector<TileLine> tiles = {}, pair_tiles = {};
   QuantizedRows view() const {
-    return {codes.data(), scales.data(), sums.data(), columns, tiles.data()};
+    return {codes.data(), scales.data(), sums.data(), columns, tiles.data(), pair_tiles.data()};
   }
 
   // In the form of this table's products of many rows.
   void pack(const KernelTable& table) {
-    const std::size_t n = codes.size() / columns, n_tiles = (n + kTileRows - 1) / kTileRows;
-    tiles.assign((columns + 255) / 256 * n_tiles, ActivationTile{});
+    const std::size_t n = codes.size() / columns;
+    tiles.assign(tile_lines(n, columns), TileLine{});
+    pair_tiles = tiles;
     for (std::size_t i = 0; i < n; ++i) {
       const QuantizedRows row{codes.data() + i * columns, scales.data() + i * columns / 32,
                               sums.data() + i * columns / 16, columns};
-      table.pack_row(row, tiles.data() + i / kTileRows, n_tiles, i % kTileRows);
+      table.pack_row(row, tiles.data(), n, i);
+      if (table.pack_pairs) table.pack_pairs(row, pair_tiles.data(), n, i);
     }
   }
 };
@@ -186,13 +188,24 @@ TEST_P(Panels, PanelsGiveTheBitsOfScalar) {
     for (const std::size_t columns : {super ? 256u : 32u, super ? 768u : 800u}) {
       for (const std::size_t rows : {1u, 16u, 33u, 64u}) {
         const Matrix m = foreign_matrix(type, rows, columns);
-        for (const std::size_t n : {1u, 2u, 3u, 4u, 5u, 6u, 7u, 13u}) {
+        for (const std::size_t n : {1u, 2u, 3u, 4u, 5u, 6u, 9u, 22u}) {
           const Quantized x = quantize(kScalarKernels, normals(n * columns, n), columns);
           EXPECT_TRUE(same_bits(multiply(*GetParam(), m, x, n), multiply(kScalarKernels, m, x, n)))
               << info(type).name << ' ' << rows << 'x' << columns << 'x' << n;
         }
       }
     }
+  }
+}
+
+// More rows than a table holds the sums of at a time.
+TEST_P(Panels, ManyRowsGiveTheBitsOfScalar) {
+  const std::size_t columns = 512, n = 601;
+  const auto x = quantize(kScalarKernels, normals(n * columns, 6), columns);
+  for (const TensorType type : {TensorType::q4_k, TensorType::q6_k}) {
+    const Matrix m = random_matrix(type, 20, columns);
+    EXPECT_TRUE(same_bits(multiply(*GetParam(), m, x, n), multiply(kScalarKernels, m, x, n)))
+        << info(type).name;
   }
 }
 

@@ -79,6 +79,9 @@ double measure_products(ThreadPool& pool, std::uint64_t (*products)(std::uint64_
 double measure_int8_products(ThreadPool& pool) {
   return measure_products(pool, kernels().int8_products);
 }
+double measure_tile_products(ThreadPool& pool) {
+  return kernels().tile_products ? measure_products(pool, kernels().tile_products) : 0;
+}
 double measure_float_products(ThreadPool& pool) {
   return measure_products(pool, kernels().float_products);
 }
@@ -129,19 +132,22 @@ BenchResult bench(const Model& model, ThreadPool& pool, const BenchOptions& opti
   result.prompt = rate_of(result.prompt_tokens, prompt);
   result.generation = rate_of(result.generation_tokens, generation);
   result.int8_products = measure_int8_products(pool);
+  result.tile_products = measure_tile_products(pool);
   result.float_products = measure_float_products(pool);
   result.bf16_products = measure_bf16_products(pool);
-  const auto products_of = [&](const Linear& linear) {
+  const auto products_of = [&](const Linear& linear, double int8) {
     if (linear.weight.type == TensorType::bf16) return result.bf16_products;
-    return linear.layout ? result.int8_products : result.float_products;
+    return linear.layout ? int8 : result.float_products;
   };
+  const double int8 = std::max(result.int8_products, result.tile_products);
   for (const Linear* linear : linears_of(model.impl())) {
     result.bytes_per_token += static_cast<double>(
         linear->packed.empty() ? linear->weight.bytes.size() : linear->packed.size());
     if (linear != &model.impl().output) {  // of a prompt only the last token's logits are made
       const auto products = static_cast<double>(linear->rows() * linear->columns());
       result.products_per_token += products;
-      result.limit_s_per_token += products / products_of(*linear);
+      result.limit_s_per_token += products / products_of(*linear, int8);
+      result.vector_limit_s_per_token += products / products_of(*linear, result.int8_products);
     }
   }
   result.memory_bytes = model.memory_bytes() + decoder.memory_bytes();

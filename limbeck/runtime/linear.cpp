@@ -141,7 +141,9 @@ void RowForms::add(TensorType weights) noexcept {
   if (weights == TensorType::bf16) {
     bf16 = true;
   } else {
-    codes |= panel_layout(weights) != nullptr;
+    const PanelLayout* layout = panel_layout(weights);
+    codes |= layout != nullptr;
+    pairs |= layout != nullptr && layout->two_scales && kernels().pack_pairs != nullptr;
   }
 }
 
@@ -156,8 +158,9 @@ void Rows::resize(std::size_t n, std::size_t columns, const RowForms& forms) {
   columns_ = columns;
   forms_ = forms;
   if (floats_.size() < n * columns) floats_.resize(n * columns);
-  const std::size_t tiles = n > kDirectRows ? n_tiles() * ((columns + 255) / 256) : 0;
+  const bool tiled = n > kDirectRows;
   if (forms.bf16) {
+    const std::size_t tiles = tiled ? n_tiles() * ((columns + 255) / 256) : 0;
     if (rounded_.size() < n * rounded_stride()) rounded_.resize(n * rounded_stride());
     if (rounded_tiles_.size() < tiles) rounded_tiles_.resize(tiles);
   }
@@ -167,7 +170,9 @@ void Rows::resize(std::size_t n, std::size_t columns, const RowForms& forms) {
     scales_.resize(n * columns / kBlockColumns);
     sums_.resize(n * columns / 16);
   }
-  if (tiles_.size() < tiles) tiles_.resize(tiles);
+  const std::size_t lines = tiled ? tile_lines(n, columns) : 0;
+  if (tiles_.size() < lines) tiles_.resize(lines);
+  if (forms.pairs && pair_tiles_.size() < lines) pair_tiles_.resize(lines);
 }
 
 void Rows::make_forms(const KernelTable& kernels, std::size_t i) noexcept {
@@ -185,13 +190,14 @@ void Rows::make_forms(const KernelTable& kernels, std::size_t i) noexcept {
   std::int32_t* sums = sums_.data() + i * columns_ / 16;
   kernels.quantize_row(row(i), columns_, codes, scales, sums);
   if (n_ > kDirectRows) {
-    kernels.pack_row({codes, scales, sums, columns_}, tiles_.data() + i / kTileRows, n_tiles(),
-                     i % kTileRows);
+    const QuantizedRows made{codes, scales, sums, columns_};
+    kernels.pack_row(made, tiles_.data(), n_, i);
+    if (forms_.pairs) kernels.pack_pairs(made, pair_tiles_.data(), n_, i);
   }
 }
 
 QuantizedRows Rows::codes() const noexcept {
-  return {codes_.data(), scales_.data(), sums_.data(), columns_, tiles_.data()};
+  return {codes_.data(), scales_.data(), sums_.data(), columns_, tiles_.data(), pair_tiles_.data()};
 }
 
 RoundedRows Rows::rounded() const noexcept {
@@ -200,7 +206,7 @@ RoundedRows Rows::rounded() const noexcept {
 
 std::size_t Rows::memory_bytes() const noexcept {
   return floats_.size() * 4 + rounded_.size() * 4 + scales_.size() * 4 + codes_.size() +
-         sums_.size() * 4 + tiles_.size() * sizeof(ActivationTile) +
+         sums_.size() * 4 + (tiles_.size() + pair_tiles_.size()) * sizeof(TileLine) +
          rounded_tiles_.size() * sizeof(RoundedTile);
 }
 

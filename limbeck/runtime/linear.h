@@ -35,9 +35,10 @@ std::size_t packed_bytes(const Linear& linear) noexcept;
 // Re-lays the matrix into `to`, packed_bytes long, and lets its pages of the file go.
 void repack(Linear& linear, std::span<std::uint8_t> to, ThreadPool& pool);
 
-// What layers multiply beside floats: codes (quantized types with panels), values rounded to bf16.
+// What layers multiply beside floats: codes (quantized types with panels), the same in the order of
+// types with two scales a block, values rounded to bf16.
 struct RowForms {
-  bool codes = false, bf16 = false;
+  bool codes = false, bf16 = false, pairs = false;
   void add(TensorType weights) noexcept;  // what such weights need
 };
 RowForms forms_of(std::span<const Linear* const> layers) noexcept;
@@ -67,7 +68,7 @@ class Rows {
   std::vector<float> floats_, rounded_, scales_;
   std::vector<std::int8_t> codes_;
   std::vector<std::int32_t> sums_;
-  std::vector<ActivationTile> tiles_;  // of more than kDirectRows rows
+  std::vector<TileLine> tiles_, pair_tiles_;  // of more than kDirectRows rows
   std::vector<RoundedTile> rounded_tiles_;
 };
 

@@ -15,8 +15,8 @@ std::size_t row_of(std::size_t columns, std::size_t tokens, const RowForms& form
   const std::size_t tiles = tokens > kDirectRows ? (columns + 255) / 256 : 0;
   std::size_t bytes = columns * 4;
   if (forms.codes) {
-    bytes +=
-        columns + columns / 32 * 4 + columns / 16 * 4 + tiles * sizeof(ActivationTile) / kTileRows;
+    bytes += columns + columns / 32 * 4 + columns / 16 * 4 +
+             tiles * kLinesOfRow * sizeof(TileLine) * (forms.pairs ? 2 : 1);
   }
   if (forms.bf16) bytes += (columns + 31) / 32 * 32 * 4 + tiles * sizeof(RoundedTile) / kTileRows;
   return bytes;

@@ -124,6 +124,26 @@ TEST_P(Ops, AttentionEqualsItsDefinition) {
   }
 }
 
+// Rows of several blocks of queries, of one and a bit, and of one beside them.
+TEST_P(Ops, AttentionOverLongRowsEqualsItsDefinition) {
+  for (const std::int64_t window : {0, 140}) {
+    const AttentionSpec spec{4, 2, 12, 0.4, 0, window};
+    const Packing packing{{0, 300, 501, 501 + 130, 501 + 133}};
+    const auto angles = at::rand({300, 4}, at::kDouble) * 6;
+    const Rotation exact{angles.cos(), angles.sin(), RopeStyle::half};
+    const Rotation single{exact.cos.to(at::kFloat), exact.sin.to(at::kFloat), RopeStyle::half};
+    const auto x = at::randn({634, 8 * 12}).to(GetParam());
+    const auto g = at::randn({634, 4 * 12}).to(GetParam());
+    auto a = x.clone().requires_grad_(), b = x.to(at::kDouble).requires_grad_();
+    const auto ya = grouped_attention(a, packing, single, spec);
+    const auto yb = plain_attention(b, packing, exact, spec);
+    ya.backward(g);
+    yb.backward(g.to(at::kDouble));
+    EXPECT_LT(relative(ya.detach(), yb.detach()), tolerance(GetParam()));
+    EXPECT_LT(relative(a.grad(), b.grad()), tolerance(GetParam()));
+  }
+}
+
 TEST_P(Ops, AttentionRowsDoNotSeeEachOther) {
   const AttentionSpec spec{2, 2, 8, 0.35, 0, 0};
   auto x = at::randn({30, 48}).to(GetParam());

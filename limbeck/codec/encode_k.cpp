@@ -13,8 +13,6 @@
 namespace limbeck::codec {
 namespace {
 
-float stored_half(float value) noexcept { return f16_to_float(float_to_f16(value)); }
-
 std::span<const float> group_of(const float* x, std::size_t group, std::size_t size) {
   return {x + group * size, size};
 }
@@ -97,8 +95,8 @@ void encode_affine(const float* x, const float* importance, const AffineRecipe& 
     block.d = share_by_largest({scales, groups}, levels, block.scales.data());
     block.dmin = share_by_largest({mins, groups}, levels, block.mins.data());
   }
-  block.d = stored_half(block.d);
-  block.dmin = stored_half(block.dmin);
+  block.d = round_to_f16(block.d);
+  block.dmin = round_to_f16(block.dmin);
   round_codes(format, x, block);
   pack(block, stored);
 }
@@ -150,7 +148,7 @@ void share_q3(const float* x, const float* scales, const float* group_weight,
       block.d = 1 / inverse;
     }
   }
-  block.d = stored_half(block.d);
+  block.d = round_to_f16(block.d);
   round_codes(*find_grid_format(TensorType::q3_k), x, block);
 }
 
@@ -193,7 +191,7 @@ void encode(const float* x, const float* importance, float, BlockQ6_K& stored) {
   for (std::size_t j = 0; j < 16; ++j) {
     block.scales[j] = static_cast<std::int16_t>(clamp(nearest(inverse * scales[j]), -128, 127));
   }
-  block.d = stored_half(1 / inverse);
+  block.d = round_to_f16(1 / inverse);
   round_codes(*find_grid_format(TensorType::q6_k), x, block);
   pack(block, stored);
 }

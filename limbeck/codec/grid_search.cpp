@@ -13,8 +13,6 @@
 namespace limbeck::codec {
 namespace {
 
-float stored_half(float value) noexcept { return f16_to_float(float_to_f16(value)); }
-
 // The target of the search: magnitudes (negative where a sign had to be flipped) and weights.
 struct Target {
   std::array<float, kSuperBlock> x, weights;
@@ -212,7 +210,7 @@ TableBlock fit_grid(const GridSearch& search, const TableFormat& format, const f
     wanted[j] = best_group_scale(search, target, j * format.scale_group, format.scale_group);
   }
   const float shared = best_shared_scale({wanted.data(), groups});
-  fit.d = stored_half(shared / format.unit);
+  fit.d = round_to_f16(shared / format.unit);
   // Entries for the scales as stored, then d refitted to them; twice is enough.
   for (int pass = 0; pass < 2 && fit.d > 0; ++pass) {
     const float step = fit.d * format.unit;
@@ -225,7 +223,7 @@ TableBlock fit_grid(const GridSearch& search, const TableFormat& format, const f
       xq += sums.xg * multiple;
       qq += sums.gg * multiple * multiple;
     }
-    if (pass == 0 && qq > 0 && xq > 0) fit.d = stored_half(xq / qq / format.unit);
+    if (pass == 0 && qq > 0 && xq > 0) fit.d = round_to_f16(xq / qq / format.unit);
   }
   return fit;
 }

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kGroups = 8;  // of 32 in a superblock
 
-bool is_half(float value) { return f16_to_float(float_to_f16(value)) == value; }
+bool is_half(float value) { return round_to_f16(value) == value; }
 
 bool holds_lattices(const GridFormat& format) {
   return format.group == static_cast<int>(kBlock) && !format.levels;

@@ -240,7 +240,7 @@ bool PackedMatrix::fits_f16() const {
       const LatticeScale block = group_scale(row, g);
       for (int code = 0; code <= kMaxCode; ++code) {
         const float value = block.scale * static_cast<float>(code - block.zero);
-        if (f16_to_float(float_to_f16(value)) != value) return false;
+        if (round_to_f16(value) != value) return false;
       }
     }
   }

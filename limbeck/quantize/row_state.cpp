@@ -12,8 +12,6 @@
 namespace limbeck {
 namespace {
 
-float stored_half(float value) noexcept { return f16_to_float(float_to_f16(value)); }
-
 }  // namespace
 
 RowState::RowState(const GridFormat& format, const SolverMatrices& matrices,
@@ -159,9 +157,9 @@ void RowState::refit_block_scales() {
         step_d = (-gd * mm + gm * dm) / determinant;
         step_min = (-gm * dd + gd * dm) / determinant;
       }
-      const float d = stored_half(at.d + static_cast<float>(step_d));
+      const float d = round_to_f16(at.d + static_cast<float>(step_d));
       const float dmin =
-          format_.has_min ? stored_half(at.dmin + static_cast<float>(step_min)) : at.dmin;
+          format_.has_min ? round_to_f16(at.dmin + static_cast<float>(step_min)) : at.dmin;
       const double a = double{d} - double{at.d}, c = double{dmin} - double{at.dmin};
       const double gain = a * gd + c * gm + 0.5 * (a * a * dd + 2 * a * c * dm + c * c * mm);
       float* step = steps.data() + row * size_;

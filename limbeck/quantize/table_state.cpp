@@ -15,8 +15,6 @@ constexpr std::size_t kTries = 6;  // of flips, where errors are passed on; late
 // A code is given up only for what is clearly better: sums in float are good to some 1e-6.
 constexpr float kClearly = 1e-5f;
 
-float stored_half(float value) noexcept { return f16_to_float(float_to_f16(value)); }
-
 // (U U^T)^-1 of the n by n block at `u`, upper triangular, rows of `stride`.
 void late_form(const float* u, std::size_t stride, std::size_t n, float* out) {
   double inverse[8][8] = {};
@@ -340,7 +338,7 @@ void TableState::refit_block_scales() {
       const double curvature = dot(along.data(), product.data(), kSize);
       const double slope = dot(along.data(), g_.data() + row * n_ + first, kSize);
       if (!(curvature > 0)) continue;
-      const float d = stored_half(at.d - static_cast<float>(slope / curvature));
+      const float d = round_to_f16(at.d - static_cast<float>(slope / curvature));
       const double change = double{d} - double{at.d};
       const double gain = change * slope + 0.5 * change * change * curvature;
       if (!(gain < 0) || !std::isfinite(d)) continue;

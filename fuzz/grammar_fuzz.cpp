@@ -41,9 +41,20 @@ void walk(const Json& schema, const Grammar& grammar, std::string_view text) {
 
 }  // namespace
 
+// The first byte picks a schema, any JSON, or a choice of texts.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  const Json schema = Json::parse(kSchemas[data[0] % kSchemas.size()]);
-  return fuzz::value_or_error(
-      [&] { walk(schema, Grammar::from_json_schema(schema), fuzz::as_text(data + 1, size - 1)); });
+  const std::size_t kind = data[0] % (kSchemas.size() + 2);
+  const auto text = fuzz::as_text(data + 1, size - 1);
+  return fuzz::value_or_error([&] {
+    if (kind < kSchemas.size()) {
+      const Json schema = Json::parse(kSchemas[kind]);
+      walk(schema, Grammar::from_json_schema(schema), text);
+    } else if (kind == kSchemas.size()) {
+      walk(true, Grammar::any_json(), text);
+    } else {
+      static const std::vector<std::string> choices = {"\"x\"", "\"xy\"", "1"};
+      walk({{"enum", {"x", "xy", 1}}}, Grammar::from_choices(choices), text);
+    }
+  });
 }

@@ -30,11 +30,6 @@ struct Cursor {
     *seen = ++at;
     return *this;
   }
-  Cursor operator++(int) noexcept {
-    Cursor old = *this;
-    ++*this;
-    return old;
-  }
   bool operator==(const Cursor& other) const noexcept { return at == other.at; }
 };
 

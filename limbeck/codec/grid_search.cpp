@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "limbeck/base/f16.h"
-#include "limbeck/base/wide.h"
 #include "limbeck/codec/blocks.h"
 #include "limbeck/codec/scale_search.h"
 
@@ -115,32 +113,6 @@ float best_shared_scale(std::span<const GroupScale> wanted) {
   return found;
 }
 
-// Of 16 candidates at once, each summed in the order of its weights: errors [16].
-template <std::size_t D>
-inline __attribute__((always_inline)) void lane_errors(const std::uint8_t* magnitudes,
-                                                       const float* x, const float* weights,
-                                                       float scale, float* errors) {
-  using Bytes = std::uint8_t __attribute__((vector_size(16)));
-  using Floats = float __attribute__((vector_size(16 * sizeof(float))));
-  Floats sums = {};
-  for (std::size_t i = 0; i < D; ++i) {
-    Bytes bytes;
-    std::memcpy(&bytes, magnitudes + i * sizeof bytes, sizeof bytes);
-    const Floats miss = scale * __builtin_convertvector(bytes, Floats) - x[i];
-    sums += weights[i] * miss * miss;
-  }
-  std::memcpy(errors, &sums, sizeof sums);
-}
-
-LIMBECK_WIDE void errors_of_eight(const std::uint8_t* magnitudes, const float* x,
-                                  const float* weights, float scale, float* errors) noexcept {
-  lane_errors<8>(magnitudes, x, weights, scale, errors);
-}
-LIMBECK_WIDE void errors_of_four(const std::uint8_t* magnitudes, const float* x,
-                                 const float* weights, float scale, float* errors) noexcept {
-  lane_errors<4>(magnitudes, x, weights, scale, errors);
-}
-
 }  // namespace
 
 GridSearch::GridSearch(const TableFormat& format)
@@ -149,7 +121,6 @@ GridSearch::GridSearch(const TableFormat& format)
   std::size_t n_keys = 1;
   for (std::size_t i = 0; i < dims_; ++i) n_keys *= levels_.size();
   near_.resize(n_keys * kNear);
-  magnitudes_.resize(n_keys * dims_ * kNear);
   std::vector<std::pair<int, std::uint16_t>> order(n);
   for (std::size_t key = 0; key < n_keys; ++key) {
     std::array<int, 8> point{};
@@ -165,12 +136,7 @@ GridSearch::GridSearch(const TableFormat& format)
       order[index] = {distance, static_cast<std::uint16_t>(index)};
     }
     std::partial_sort(order.begin(), order.begin() + kNear, order.end());
-    for (std::size_t c = 0; c < kNear; ++c) {
-      near_[key * kNear + c] = order[c].second;
-      for (std::size_t i = 0; i < dims_; ++i) {
-        magnitudes_[(key * dims_ + i) * kNear + c] = entry(order[c].second)[i];
-      }
-    }
+    for (std::size_t c = 0; c < kNear; ++c) near_[key * kNear + c] = order[c].second;
   }
 }
 
@@ -186,18 +152,22 @@ std::uint16_t GridSearch::nearest_entry(const float* x, const float* weights, fl
     }
     key = key * levels_.size() + level;
   }
-  const std::uint8_t* magnitudes = magnitudes_.data() + key * dims_ * kNear;
-  std::array<float, kNear> errors;
-  if (dims_ == 8) {
-    errors_of_eight(magnitudes, x, weights, scale, errors.data());
-  } else {
-    errors_of_four(magnitudes, x, weights, scale, errors.data());
+  const std::uint16_t* candidates = near_.data() + key * kNear;
+  std::uint16_t found = candidates[0];
+  float best = std::numeric_limits<float>::max();
+  for (std::size_t c = 0; c < kNear; ++c) {
+    const std::uint8_t* g = entry(candidates[c]);
+    float error = 0;
+    for (std::size_t i = 0; i < dims_; ++i) {
+      const float miss = scale * static_cast<float>(g[i]) - x[i];
+      error += weights[i] * miss * miss;
+    }
+    if (error < best) {
+      best = error;
+      found = candidates[c];
+    }
   }
-  std::size_t found = 0;
-  for (std::size_t c = 1; c < kNear; ++c) {
-    if (errors[c] < errors[found]) found = c;
-  }
-  return near_[key * kNear + found];
+  return found;
 }
 
 TableBlock fit_grid(const GridSearch& search, const TableFormat& format, const float* x,

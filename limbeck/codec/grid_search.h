@@ -29,10 +29,8 @@ class GridSearch {
 
   std::size_t dims_;
   std::span<const std::uint8_t> entries_, levels_;
-  // By key, the plainly rounded levels as digits: the entries nearest to them, nearest first, and
-  // their magnitudes.
-  std::vector<std::uint16_t> near_;       // [key][kNear]
-  std::vector<std::uint8_t> magnitudes_;  // [key][dims][kNear]
+  // By key, the plainly rounded levels as digits: the entries nearest to them, nearest first.
+  std::vector<std::uint16_t> near_;  // [key][kNear]
 };
 
 // `importance` [256] or null: all alike. d is a binary16 value. Zero weights give d = 0.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "limbeck/base/wide.h"
+#include "limbeck/quantize/wide.h"
 
 namespace limbeck {
 namespace {

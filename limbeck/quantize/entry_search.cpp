@@ -7,7 +7,7 @@
 #include <cstring>
 #include <limits>
 
-#include "limbeck/base/wide.h"
+#include "limbeck/quantize/wide.h"
 
 namespace limbeck {
 namespace {

@@ -6,9 +6,9 @@
 #include <cstdint>
 
 #include "limbeck/base/error.h"
-#include "limbeck/base/wide.h"
 #include "limbeck/codec/codec.h"
 #include "limbeck/codec/lattice_search.h"
+#include "limbeck/quantize/wide.h"
 
 namespace limbeck {
 namespace {
@@ -25,7 +25,8 @@ struct Sums {
 };
 
 // In lanes, which are then added in order: a sum of its own for each of 8 neighbours.
-LIMBECK_WIDE void add_errors(std::span<const float> weights, std::span<const float> rounded, Sums& sums) {
+LIMBECK_WIDE void add_errors(std::span<const float> weights, std::span<const float> rounded,
+                             Sums& sums) {
   constexpr std::size_t kLanes = 8;
   double errors[kLanes] = {}, norms[kLanes] = {};
   const auto add = [&](std::size_t i, std::size_t lane) {

@@ -1,5 +1,5 @@
 // One source, one version per instruction set, chosen when the program starts. Without FMA
-// contraction (a flag of the modules that use it) the versions give the same bits.
+// contraction (a flag of this module) the versions give the same bits.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \

@@ -4,6 +4,7 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/mapped_file.h"
 #include "limbeck/runtime/decoder_impl.h"
+#include "limbeck/runtime/memory.h"
 #include "limbeck/runtime/model.h"
 
 namespace limbeck {
@@ -68,6 +69,13 @@ Decoder::Decoder(const Model& model, ThreadPool& pool, const DecoderOptions& opt
 Decoder::~Decoder() = default;
 Decoder::Decoder(Decoder&&) noexcept = default;
 
+// A tap sees the pieces that were asked for; weights that are re-laid on the way cost that each
+// time.
+std::size_t Decoder::Impl::at_once() const noexcept {
+  const bool relaid = !weights.layers.empty() && !weights.layers.front().down.packed.empty();
+  return tap || !relaid ? chunk : items_at_once(a, chunk);
+}
+
 std::span<const float> Decoder::forward(const Batch& batch) {
   Impl& d = *impl_;
   d.check(batch);
@@ -77,8 +85,9 @@ std::span<const float> Decoder::forward(const Batch& batch) {
   d.logits.resize(d.n_wanted * vocab);
   d.final_hidden.resize(d.n_wanted * d.hidden);
   std::size_t done = 0;
-  for (std::size_t i = 0; i < batch.items.size(); i += d.chunk) {
-    const std::size_t n = std::min(d.chunk, batch.items.size() - i);
+  const std::size_t at_once = d.at_once();
+  for (std::size_t i = 0; i < batch.items.size(); i += at_once) {
+    const std::size_t n = std::min(at_once, batch.items.size() - i);
     d.run_chunk(std::span(batch.items).subspan(i, n), done);
   }
   check_mapped_files();

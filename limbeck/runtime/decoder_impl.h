@@ -20,6 +20,7 @@ struct Decoder::Impl {
   Impl(const Model& m, ThreadPool& p, const DecoderOptions& options);
 
   void check(const Batch& batch) const;
+  std::size_t at_once() const noexcept;  // items of a forward
   void run_chunk(std::span<const Batch::Item> items, std::size_t& n_logits);
   void layer(std::size_t i);
   void embed(std::span<const Batch::Item> items);

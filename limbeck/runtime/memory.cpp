@@ -35,6 +35,12 @@ std::size_t scratch_bytes(const Architecture& a, std::size_t tokens, std::size_t
   return tokens * row + n_logits * 4 * (size(a.vocab_size) + hidden);
 }
 
+std::size_t items_at_once(const Architecture& a, std::size_t batch) noexcept {
+  constexpr std::size_t kNear = 3u << 19, kLeast = 96;
+  const std::size_t near = kNear / (sizeof(float) * size(a.ffn) * (a.gated_ffn ? 2 : 1));
+  return std::max<std::size_t>(near < kLeast ? batch : std::min(near, batch), 1);
+}
+
 MemoryPlan plan_memory(const Checkpoint& checkpoint, const ModelOptions& model,
                        const DecoderOptions& decoder, std::int64_t positions, std::int64_t tokens,
                        std::int64_t n_logits) {
@@ -73,8 +79,10 @@ MemoryPlan plan_memory(const Checkpoint& checkpoint, const ModelOptions& model,
   const Cache::Shape shape{size(a.layers), size(decoder.n_sequences), size(a.kv_heads),
                            size(context),  size(a.head_dim),          decoder.cache};
   plan.cache = Cache::bytes(shape, size(positions));
-  plan.scratch = scratch_bytes(a, std::min(size(tokens), std::max<std::size_t>(decoder.batch, 1)),
-                               size(n_logits), forms);
+  const bool relaid = model.repack && (forms.codes || forms.bf16);
+  const std::size_t most =
+      relaid ? items_at_once(a, decoder.batch) : std::max<std::size_t>(decoder.batch, 1);
+  plan.scratch = scratch_bytes(a, std::min(size(tokens), most), size(n_logits), forms);
   return plan;
 }
 

@@ -29,4 +29,9 @@ MemoryPlan plan_memory(const Checkpoint& checkpoint, const ModelOptions& model,
 std::size_t scratch_bytes(const Architecture& architecture, std::size_t tokens,
                           std::size_t n_logits, const RowForms& forms = {.codes = true}) noexcept;
 
+// How many items of a prompt run together, at most `batch`, where the weights are re-laid: so many
+// that the widest activations stay in the second-level cache, unless that would be so few that
+// unpacking the weights for them again and again takes longer.
+std::size_t items_at_once(const Architecture& architecture, std::size_t batch) noexcept;
+
 }  // namespace limbeck

@@ -53,5 +53,13 @@ TEST(MemoryPlan, OfRoundedRows) { check_plan(TensorType::bf16, true, TensorType:
 TEST(MemoryPlan, OfACacheOfBytes) { check_plan(TensorType::q4_0, true, TensorType::q8_0); }
 TEST(MemoryPlan, OfTheMappedFile) { check_plan(TensorType::q8_0, false, TensorType::f32); }
 
+TEST(ItemsAtOnce, StayNearUnlessTheyWouldBeFew) {
+  const Architecture small = known_shape("smollm2-135m"), large = known_shape("llama-3.2-1b");
+  EXPECT_EQ(items_at_once(small, 512), 128u);
+  EXPECT_EQ(items_at_once(small, 7), 7u);
+  EXPECT_EQ(items_at_once(small, 0), 1u);
+  EXPECT_EQ(items_at_once(large, 512), 512u);
+}
+
 }  // namespace
 }  // namespace limbeck

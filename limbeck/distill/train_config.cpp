@@ -90,6 +90,11 @@ DataSource read_source(const Json& json, const std::string& where, const fs::pat
     fail(ErrorKind::usage, "{}: train_on is '{}', it must be answers or all", where, on);
   }
   source.answers_only = on == "answers";
+  const auto turns = fields.text("turns", "all");
+  if (turns != "all" && turns != "last") {
+    fail(ErrorKind::usage, "{}: turns is '{}', it must be all or last", where, turns);
+  }
+  source.last_turn = turns == "last";
   source.separator = fields.text("separator");
   source.max_rows = fields.integer("max_rows", 0, 0, kMost);
   fields.refuse_unknown();

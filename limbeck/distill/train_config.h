@@ -18,6 +18,7 @@ struct DataSource {
   std::filesystem::path file;
   double weight = 1;          // passes an epoch: 2.5 takes each row twice and a random half again
   bool answers_only = true;   // rows with a prompt: train on the answer alone
+  bool last_turn = false;     // conversations: the last assistant message is the answer, not each
   std::string separator;      // between documents of a .txt file; empty: the file is one document
   std::int64_t max_rows = 0;  // 0: all
 };
@@ -39,9 +40,9 @@ struct TrainConfig {
 // chat_template}} start: MODEL | model: {family, hidden, layers, heads, kv_heads, head_dim, ffn,
 // context, rope_theta,
 //   norm_epsilon, tied}
-// data: [FILE | {file, weight, train_on: answers|all, separator, max_rows}], dev: the same |
-// {share} train: {epochs, learning_rate, ...} (the fields of TrainOptions); output, seed, prompt
-// Throws Error{usage} naming file and field.
+// data: [FILE | {file, weight, train_on: answers|all, turns: all|last, separator, max_rows}],
+// dev: the same | {share} train: {epochs, learning_rate, ...} (the fields of TrainOptions); output,
+// seed, prompt Throws Error{usage} naming file and field.
 TrainConfig read_train_config(const std::filesystem::path& path);
 
 }  // namespace limbeck::distill

@@ -152,7 +152,8 @@ class Reader {
       const Json tools = json.value("tools", Json());
       Json before = Json::array();
       for (const auto& message : *messages) {
-        if (message.value("role", "") == "assistant") {
+        const bool answers = !source_.last_turn || before.size() + 1 == messages->size();
+        if (answers && message.value("role", "") == "assistant") {
           add_answer(chat_prompt(tokenizer_, before, tools), answer_of(message));
         }
         before.push_back(message);

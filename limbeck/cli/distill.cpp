@@ -65,7 +65,8 @@ int run_distill(int argc, char** argv) {
       ->required();
   app.add_option("--task", task_folder, "Task folder")->required();
   app.add_option("-o,--output", output, "Folder to write the student to")->required();
-  app.add_option("--gate", gate, "Least score of the teacher; default .80, tool calling .70")
+  app.add_option("--gate", gate,
+                 "Least score of the teacher, 0: not asked; default .80, tool calling .70")
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--signal", signal, "What is learnt: text, top_k or sampled")
       ->check(CLI::IsMember({"text", "top_k", "sampled"}))
@@ -123,6 +124,7 @@ int run_distill(int argc, char** argv) {
     training.vocabulary = teacher.vocabulary;
     training.soft_labels =
         request.signal != Signal::text || pipeline::needs_teacher(training.options);
+    labels.gate = gate != 0;
     if (dry_run) {
       print(to_text(pipeline::estimate_task(teacher, task, labels, pool), 2) + "\n");
       return 0;

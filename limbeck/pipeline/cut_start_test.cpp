@@ -127,6 +127,8 @@ TEST_F(CutStart, AnEndpointTeachesAFreshStudentByItsTexts) {
   gate(teacher, task, std::nullopt, 0.9, labels.store, pool);
   label_task(teacher, task, labels, pool);
   EXPECT_EQ(server.requests(), requests) << "paid for twice";
+  EXPECT_FALSE(gate(teacher, task, std::nullopt, 0, {}, pool).contains("value"));
+  EXPECT_EQ(server.requests(), requests) << "a gate of 0 asks nothing";
 }
 
 }  // namespace

@@ -5,84 +5,15 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/progress.h"
 #include "limbeck/base/sha256.h"
-#include "limbeck/evaluate/evaluate.h"
 #include "limbeck/model/trim_vocabulary.h"
 #include "limbeck/pipeline/cut_start.h"
 #include "limbeck/pipeline/task_tokens.h"
 #include "limbeck/pipeline/train_rows.h"
 #include "limbeck/pipeline/train_student.h"
-#include "limbeck/text/bpe_trainer.h"
-#include "limbeck/text/chat_prompt.h"
+#include "limbeck/pipeline/training_steps.h"
 
 namespace limbeck::pipeline {
 namespace {
-
-// How well a model folder answers examples; higher is better.
-double task_score(const std::filesystem::path& folder, const Task& task,
-                  std::span<const Example> examples, PromptStyle style, ThreadPool& pool) {
-  const Checkpoint checkpoint = Checkpoint::open(folder);
-  const Model model(checkpoint);
-  AnswerOptions options;
-  options.style = style;
-  const TaskResult result =
-      score_task(task, examples, answer_locally(model, pool, task, examples, options));
-  return result.metrics.at(result.primary).value;
-}
-
-Json to_json(const distill::TrainResult& result) {
-  return {{"steps", result.steps},
-          {"tokens", result.tokens},
-          {"target_tokens", result.target_tokens},
-          {"seconds", result.seconds},
-          {"final_loss", result.final_loss},
-          {"dev_metric", result.best_metric},
-          {"best_step", result.best_step},
-          {"peak_bytes", result.peak_bytes}};
-}
-
-distill::Start start_of(const ModelStart& start) {
-  distill::Start from;
-  from.model = start.model;
-  if (start.shape) from.shape = *start.shape;
-  return from;
-}
-
-std::int64_t context_of(const ModelStart& start, const std::string& teacher = {}) {
-  if (start.cut) return read_architecture(teacher).context_length;
-  return start.shape ? start.shape->context_length : read_architecture(start.model).context_length;
-}
-
-void warn_of_left_out(const RowSet& set, std::string_view what) {
-  if (set.too_long > 0)
-    say(fmt::format("{}: {} rows left out, longer than the context", what, set.too_long));
-  if (set.invalid > 0)
-    say(fmt::format("{}: {} answers left out, not of the task's form", what, set.invalid));
-}
-
-using Texts = std::function<void(const std::function<void(std::string_view)>&)>;
-
-Tokenizer task_tokenizer(int vocab_size, const Texts& texts) {
-  BpeTrainOptions options;
-  options.vocab_size = vocab_size;
-  options.chat_template = kDefaultChatTemplate;
-  const TrainedTokenizer trained = train_bpe(texts, options);
-  return Tokenizer::from_json(trained.tokenizer_json, trained.tokenizer_config_json,
-                              "the tokenizer trained here");
-}
-
-// The tokenizer of a fresh teacher: taken from a model, or trained on the task's own texts.
-Tokenizer teacher_tokenizer(const TeacherTraining& training, const Task& task) {
-  if (!training.start.model.empty()) return Tokenizer::open(training.start.model);
-  if (!training.tokenizer.empty()) return Tokenizer::open(training.tokenizer);
-  return task_tokenizer(
-      training.vocab_size, [&](const std::function<void(std::string_view)>& take) {
-        for (const Example& example : task.train) {
-          for (const Json& message : prompt_messages(task, example.input, training.style))
-            take(message.at("content").get<std::string>());
-          if (example.output) take(answer_text(task, *example.output));
-        }
-      });
-}
 
 void take_texts(const Task& task, const Labelled& labelled,
                 const std::function<void(std::string_view)>& take) {
@@ -135,32 +66,6 @@ std::string task_hash(const Task& task) {
     hash.add("----\n");
   }
   return hash.hex();
-}
-
-Json train_teacher(const TeacherTraining& training, const Task& task, double dev_fraction,
-                   const std::filesystem::path& work, const std::filesystem::path& output,
-                   ThreadPool& pool) {
-  const Split split = split_dev(task.train, dev_fraction, training.train.seed);
-  const Tokenizer tokenizer = teacher_tokenizer(training, task);
-  const RowSet set =
-      gold_rows(tokenizer, task, split.train, training.style, context_of(training.start));
-  warn_of_left_out(set, "teacher");
-  if (set.rows.empty())
-    fail_try(ErrorKind::usage, "give outputs in train.jsonl, or a teacher that is trained already",
-             "{}: no training example has an output to train the teacher on", task.folder.string());
-  distill::TrainOptions options = training.train;
-  std::filesystem::create_directories(work);
-  options.checkpoint_folder = work;
-  options.metrics_file = work / "metrics.jsonl";
-  options.threads = pool.size();
-  const Json manifest = {{"prompt", name(training.style)},
-                         {"task", task.name},
-                         {"training", {{"method", "fine-tuning on gold outputs"}}}};
-  const auto dev = [&](const std::filesystem::path& folder) {
-    return task_score(folder, task, split.dev, training.style, pool);
-  };
-  return to_json(distill::train(start_of(training.start), tokenizer, set.rows, options, dev, output,
-                                manifest));
 }
 
 Json train_student(const StudentTraining& training, const std::string& teacher, const Task& task,

@@ -22,7 +22,8 @@ std::string task_hash(const Task& task);
 double gate_threshold(TaskKind kind, double asked);
 
 // Evaluates the teacher on the test set. {"metric", "value", "low", "high", "n", "threshold"}; an
-// endpoint's answers are kept in `store`. Throws Error{quality} below the threshold.
+// endpoint's answers are kept in `store`. Throws Error{quality} below the threshold; of 0 or less
+// it asks nothing, and returns {"threshold"}.
 Json gate(const TeacherChoice& teacher, const Task& task, std::optional<PromptStyle> style,
           double threshold, const std::filesystem::path& store, ThreadPool& pool);
 
@@ -43,6 +44,7 @@ struct LabelTask {
   std::int64_t limit = 0;            // training inputs; 0: all
   double dev_fraction = 0.1;
   std::filesystem::path store;
+  bool gate = true;  // for the estimate: is the teacher asked the test set first?
 };
 
 // The teacher's answers to the training inputs, from the store where they are there already.

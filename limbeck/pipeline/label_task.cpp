@@ -34,6 +34,7 @@ double gate_threshold(TaskKind kind, double asked) {
 
 Json gate(const TeacherChoice& teacher, const Task& task, std::optional<PromptStyle> style,
           double threshold, const std::filesystem::path& store, ThreadPool& pool) {
+  if (threshold <= 0) return {{"threshold", threshold}};  // whatever it scores
   OpenTeacher open(teacher, pool);
   LabelJob job;
   job.title = "gate";
@@ -99,7 +100,7 @@ Json estimate_task(const TeacherChoice& teacher, const Task& task, const LabelTa
                                    open ? open->tokenizer() : nullptr, teacher.budget, task,
                                    examples, request, store ? &*store : nullptr));
   };
-  return {{"gate", estimate(task.test, gate_request())},
+  return {{"gate", estimate(what.gate ? task.test : std::vector<Example>(), gate_request())},
           {"label", estimate(split.train, what.request)},
           {"label_dev", estimate(split.dev, text_only(what.request))}};
 }

@@ -131,6 +131,12 @@ class RecipeReader {
     training.vocab_size =
         static_cast<int>(fields.integer("vocab_size", training.vocab_size, 300, 1 << 20));
     training.style = prompt_style(fields.text("prompt", "bare"));
+    if (const Json* cross_fit = fields.find("cross_fit")) {
+      Fields inner(*cross_fit, fields.where() + ": cross_fit");
+      training.cross_fit.folds = static_cast<int>(inner.integer("folds", 4, 2, 100));
+      training.cross_fit.rounds = static_cast<int>(inner.integer("rounds", 1, 1, 10));
+      inner.refuse_unknown();
+    }
     distill::TrainOptions defaults;
     defaults.epochs = 10;
     training.train = distill::read_train_options(fields, defaults);

@@ -10,6 +10,7 @@
 
 #include "limbeck/base/json.h"
 #include "limbeck/distill/train_options.h"
+#include "limbeck/pipeline/cross_fit.h"
 #include "limbeck/pipeline/model_start.h"
 #include "limbeck/pipeline/quantized_form.h"
 #include "limbeck/task/task.h"
@@ -24,6 +25,7 @@ struct TeacherTraining {
       tokenizer;          // a model whose tokenizer a fresh shape takes; empty: trained on the task
   int vocab_size = 4096;  // of a tokenizer trained here
   PromptStyle style = PromptStyle::bare;
+  CrossFit cross_fit;  // leaves out rows that models without them contradict
   distill::TrainOptions train;
 };
 

@@ -12,6 +12,8 @@ Json to_json(const Recipe& recipe) {
                         {"vocab_size", training->vocab_size},
                         {"prompt", name(training->style)},
                         {"options", distill::to_json(training->train)}};
+    if (const CrossFit& judged = training->cross_fit; judged.folds > 0)
+      teacher["train"]["cross_fit"] = {{"folds", judged.folds}, {"rounds", judged.rounds}};
   }
   Json quantize = Json::array(), tasks = Json::array(), texts = Json::array();
   for (const QuantizeStep& step : recipe.quantize)

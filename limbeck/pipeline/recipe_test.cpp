@@ -64,6 +64,20 @@ TEST_F(RecipeTest, AStudentTrainedForATypeIsStoredInIt) {
             std::string::npos);
 }
 
+TEST_F(RecipeTest, ATeachersTrainingRowsAreJudgedWhereItSaysSo) {
+  const auto text = [](const std::string& keys) {
+    return "task: t\nteacher: {train: {start: {shape: {hidden: 64, layers: 2, heads: 4}}" + keys +
+           "}}\nstudent: {model: s}\n";
+  };
+  const Recipe plain = read(text("")), judged = read(text(", cross_fit: {folds: 3, rounds: 2}"));
+  EXPECT_EQ(plain.teacher_training->cross_fit.folds, 0);
+  EXPECT_EQ(judged.teacher_training->cross_fit.folds, 3);
+  EXPECT_EQ(judged.teacher_training->cross_fit.rounds, 2);
+  EXPECT_EQ(read(text(", cross_fit: {}")).teacher_training->cross_fit.folds, 4);
+  EXPECT_NE(plain.resolved.at("teacher"), judged.resolved.at("teacher")) << "another teacher";
+  EXPECT_NE(error_of(text(", cross_fit: {fold: 3}")).find("folds"), std::string::npos);
+}
+
 TEST_F(RecipeTest, EndpointsAreNotPaths) {
   EXPECT_EQ(read("task: t\nteacher: {model: 'http://127.0.0.1:8080/v1#m'}\nstudent: {model: s}\n")
                 .teacher,

@@ -22,7 +22,8 @@ TeacherChoice teacher_choice(const Recipe& recipe, const std::string& teacher) {
 }
 
 LabelTask label_task_of(const Recipe& recipe, const std::filesystem::path& store) {
-  return {recipe.label, recipe.teacher_style, recipe.label_limit, recipe.dev_fraction, store};
+  return {recipe.label, recipe.teacher_style, recipe.label_limit, recipe.dev_fraction,
+          store,        recipe.gate != 0};
 }
 
 // The stages of one run, in order. Each method is one stage; its key covers everything it depends

@@ -10,9 +10,7 @@
 #include "limbeck/quantize/dense.h"
 
 namespace limbeck {
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 RowState::RowState(const GridFormat& format, const SolverMatrices& matrices,
                    std::span<const float> weights)

@@ -3,6 +3,9 @@
 #
 #   bench/speculative.sh TARGET DRAFT TASK/test.jsonl
 #
+# The inputs go as they are, without the task's instruction: for a target that answers such prompts (`prompt: bare`). Students
+# of one that wants the instruction have never read it, and little of what they draft is kept.
+#
 # Prints tokens/s of both (medians over prompts, with the lowest and highest), the speed-up, and how many drafted tokens were
 # kept; ends with 1 if an answer differs. PROMPTS (20) of the file's inputs, THREADS (1), DRAFTED (8) tokens at a time,
 # TOKENS (64) of an answer at most. Run it on an idle machine.

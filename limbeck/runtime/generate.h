@@ -42,7 +42,9 @@ struct GenerateOptions {
   std::vector<std::string> stop = {};  // texts that end the answer (not included in it)
   bool ignore_eos = false;
   std::vector<LogitBias> logit_bias = {};
-  int top_logprobs = 0;              // alternatives reported for each token
+  int top_logprobs = 0;  // alternatives reported for each token
+  // Those behind the last token too, where a grammar leaves nothing more to say: a step more.
+  bool stop_logprobs = false;
   const Grammar* grammar = nullptr;  // the answer's text must be of this language
   const TokenMask* mask = nullptr;   // of token_texts(tokenizer), to be shared; null: made anew
 };

@@ -95,11 +95,15 @@ void Generation::record(TokenId id, std::span<const float> logits) {
   }
 }
 
-void Generation::record_stop(TokenId id, std::span<const float> logits) {
+void Generation::record_end(std::span<const float> logits) {
   logprobs_.resize(logits.size());
   log_softmax(logits, logprobs_);
-  out_.stop_token = TokenLogprob{id, logprobs_[static_cast<std::size_t>(id)]};
   out_.stop_top = most_likely(logits, logprobs_, options_.top_logprobs);
+}
+
+void Generation::record_stop(TokenId id, std::span<const float> logits) {
+  record_end(logits);
+  out_.stop_token = TokenLogprob{id, logprobs_[static_cast<std::size_t>(id)]};
 }
 
 // Gives on_text what is certain up to `until`; a false answer ends the generation.
@@ -151,6 +155,7 @@ std::optional<TokenId> Generation::step(std::span<const float> logits, const Cho
       tokenizer_ ? std::min(logits.size(), static_cast<std::size_t>(tokenizer_->vocab_size()))
                  : logits.size();
   if (grammar_ && (grammar_->must_end() || !allow(tokens))) {
+    if (options_.stop_logprobs) record_end(logits);
     end(Generated::Finish::grammar_end);
     return std::nullopt;
   }
@@ -172,7 +177,9 @@ std::optional<TokenId> Generation::step(std::span<const float> logits, const Cho
     out_.finish = Generated::Finish::stop;
     done_ = true;
   }
-  if (!done_ && grammar_ && grammar_->must_end()) end(Generated::Finish::grammar_end);
+  if (!done_ && grammar_ && grammar_->must_end() && !options_.stop_logprobs) {
+    end(Generated::Finish::grammar_end);
+  }
   if (static_cast<std::int64_t>(out_.ids.size()) >= options_.max_tokens) {
     end(Generated::Finish::length);
   }

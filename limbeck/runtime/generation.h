@@ -36,6 +36,7 @@ class Generation {
   bool is_stop(TokenId id) const;
   bool allow(std::size_t vocab);
   void record(TokenId id, std::span<const float> logits);
+  void record_end(std::span<const float> logits);  // what might follow the last token
   void record_stop(TokenId id, std::span<const float> logits);
   bool add_text(std::string_view piece);
   void release(std::size_t until);

@@ -1,5 +1,5 @@
-// A local model as teacher: greedy or sampled answers, and its distribution at each answer position
-// by one forward pass over prompt and answer.
+// A local model as teacher: greedy or sampled answers, and its distribution at each answer
+// position: what it was when the token was generated, or by a forward pass over prompt and answer.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -99,12 +99,14 @@ class LocalTeacher : public Teacher {
         answer.answer_tokens = static_cast<std::int64_t>(generated[i].ids.size());
         answer.logprob =
             std::accumulate(generated[i].logprobs.begin(), generated[i].logprobs.end(), 0.0);
-        answer.text = std::move(generated[i].text);
-        answer.ids = std::move(generated[i].ids);
+        answer.text = generated[i].text;
+        answer.ids = generated[i].ids;
         // Students learn the answer as its text is encoded, which constrained decoding may spell in
         // other tokens: soft labels belong to the former.
         if (request.signal != Signal::text) answer.ids = tokenizer.encode(answer.text, false);
-        if (request.signal != Signal::text) add_soft_labels(answer, prompts[i], request);
+        if (request.signal != Signal::text && !take_soft_labels(answer, generated[i])) {
+          add_soft_labels(answer, prompts[i], request);
+        }
         deliver(begin + i, std::move(answer));
       }
     }
@@ -120,6 +122,10 @@ class LocalTeacher : public Teacher {
     options.max_tokens = request.max_tokens;
     options.sampling.temperature = request.temperature;
     options.sampling.seed = request.seed;
+    if (request.signal == Signal::top_k) {
+      options.top_logprobs = request.k;
+      options.stop_logprobs = true;
+    }
     if (request.temperature <= 0) {
       return generate_answers(model_, pool_, task, prompts, options, request.constrained);
     }
@@ -130,6 +136,25 @@ class LocalTeacher : public Teacher {
                                                    options, request.constrained)[0]));
     }
     return answers;
+  }
+
+  // What was told of each token while it was generated, where those are the answer's tokens and
+  // their ends: no second pass then.
+  static bool take_soft_labels(TeacherAnswer& answer, const Generated& generated) {
+    if (generated.stop_top.empty() || generated.ids != answer.ids ||
+        generated.top.size() != answer.ids.size()) {
+      return false;
+    }
+    const auto take = [&](std::span<const TokenLogprob> top) {
+      SoftLabel& label = answer.soft.emplace_back();
+      for (const TokenLogprob& one : top) {
+        label.ids.push_back(one.id);
+        label.values.push_back(one.logprob);
+      }
+    };
+    for (const auto& top : generated.top) take(top);
+    take(generated.stop_top);
+    return true;
   }
 
   // The distributions that predict each token of the answer and the stop token after it. Prompts of

@@ -105,6 +105,25 @@ TEST_F(LocalTeacherTest, TopKIsTheTopOfTheDistribution) {
   }
 }
 
+// A label is complete before its end is asked for: one step more tells what might have followed.
+TEST_F(LocalTeacherTest, TheEndIsToldWhereTheGrammarEnds) {
+  std::vector<std::vector<TokenId>> prompts;
+  for (const Example& example : examples_)
+    prompts.push_back(
+        task_prompt(checkpoint_->tokenizer(), task_, example.input, PromptStyle::bare));
+  GenerateOptions options;
+  options.top_logprobs = 4;
+  const auto plain = generate_answers(*model_, pool_, task_, prompts, options, true);
+  options.stop_logprobs = true;
+  const auto told = generate_answers(*model_, pool_, task_, prompts, options, true);
+  for (std::size_t i = 0; i < told.size(); ++i) {
+    EXPECT_EQ(told[i].ids, plain[i].ids);
+    EXPECT_EQ(told[i].text, plain[i].text);
+    EXPECT_EQ(told[i].finish, Generated::Finish::grammar_end);
+    EXPECT_EQ(told[i].stop_top.size(), 4u);
+  }
+}
+
 // Counts over n draws have mean n p and deviation sqrt(n p (1 - p)).
 TEST_F(LocalTeacherTest, SampledCountsFollowTheDistribution) {
   request_.signal = Signal::sampled;

@@ -3,6 +3,7 @@
 #   train.txt       64 novels and the stories, what the models are trained on
 #   calibration.txt 32 kB from the middle of every fourth of those novels
 #   held-out.txt    200 kB from the middle of each of the last four novels, which no model has seen
+#   stories-*.txt   the stories alone, for lm3m: the last 300 kB held out, the first 600 kB to calibrate on
 # bench/models/texts.sh FOLDER
 set -eu
 data=${LIMBECK_TEST_DATA:?names the folder of the test data}
@@ -30,4 +31,8 @@ for file in $all; do
   if [ $((n % 4)) = 0 ]; then middle "$file" 32000 >>"$out/calibration.txt"; fi
 done
 cat "$data/text/TinyStories-sample/tinystories_sample.txt" >>"$out/train.txt"
+stories=$data/text/TinyStories-sample/tinystories_sample.txt
+head -c $(($(wc -c <"$stories") - 300000)) "$stories" | sed '$d' >"$out/stories-train.txt"
+tail -c 300000 "$stories" | sed '1d' >"$out/stories-held-out.txt"
+head -c 600000 "$out/stories-train.txt" | sed '$d' >"$out/stories-calibration.txt"
 wc -c "$out"/*.txt

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What wrong labels cost, and what cross_fit wins back: the help desk's routing task with half of its training labels
 # replaced at random, for each seed three models of one recipe: clean labels, wrong ones, wrong ones judged.
-# bench/noise/run.sh WORK; SEEDS ("1 2 3"), ARMS ("clean wrong judged"), ROWS (12000), THREADS (2)
+# bench/noise/run.sh WORK; SEEDS ("1 2 3"), ARMS ("clean wrong judged"), ROWS (12000), EPOCHS (4), THREADS (2)
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 bin=${LIMBECK:-$here/../../build/release/limbeck}
@@ -16,7 +16,7 @@ teacher:
   train:
     start: {shape: {hidden: 96, layers: 3, heads: 4, kv_heads: 2, ffn: 256, context: 128}}
     tokenizer: $here/../../examples/helpdesk/teacher
-    epochs: 1.5
+    epochs: ${EPOCHS:-4}
     learning_rate: 0.003
     batch_tokens: 1024
     $3

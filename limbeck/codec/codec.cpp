@@ -150,7 +150,11 @@ constexpr float kSuspicious = 32768.0f, kHopeless = 1e6f;
 
 void check_scales_fit(const Codec& codec, std::span<const float> weights,
                       std::span<const std::byte> bytes) {
-  // Finite magnitudes are in the order of their bits, and whole numbers can be compared by lanes.
+  // The top bit of an exponent: of 2 and more. All rows but strange ones end here.
+  std::uint32_t any = 0;
+  for (const float weight : weights) any |= std::bit_cast<std::uint32_t>(weight);
+  if ((any & 0x40000000u) == 0) return;
+  // Magnitudes are in the order of their bits, NaN above all.
   std::int32_t bits = 0;
   for (const float weight : weights) {
     bits = std::max(bits, std::bit_cast<std::int32_t>(weight) & 0x7fffffff);

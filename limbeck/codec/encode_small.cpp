@@ -1,16 +1,28 @@
 // Rounding to Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0.
 #include "limbeck/codec/encode.h"
 #include "limbeck/codec/group_search.h"
-#include "limbeck/codec/packing.h"
+#include "limbeck/codec/nibbles.h"
 
 namespace limbeck::codec {
 namespace {
+
+// Packs what a run found: scales and minima [n] as binary16, codes [32 n].
+template <typename Stored>
+void store_codes(const std::uint8_t* codes, Stored& stored) {
+  if constexpr (requires { stored.high; }) pack_high(codes, stored.high);
+  pack_nibbles(codes, stored.codes);
+}
+void store_codes(const std::uint8_t* codes, BlockQ8_0& stored) {
+  for (std::size_t i = 0; i < kBlock; ++i)
+    stored.codes[i] = static_cast<std::int8_t>(codes[i] - 128);
+}
 
 template <typename Stored>
 void symmetric(const float* x, const float* importance, float mean_square, std::size_t n, int half,
                Stored* stored) {
   float weights[kRun * kBlock], scales[kRun];
   std::uint8_t codes[kRun * kBlock];
+  Half halves[kRun];
   if (importance) {
     const GroupSearch& search = group_search();
     search.importance_weights(x, importance, n * kBlock, mean_square, weights);
@@ -18,15 +30,20 @@ void symmetric(const float* x, const float* importance, float mean_square, std::
   } else {
     group_search().plain_symmetric(x, n, half, scales, codes);
   }
-  store_run(n, scales, nullptr, codes, stored);
+  group_search().halves(scales, n, halves);
+  for (std::size_t j = 0; j < n; ++j) {
+    stored[j].d = halves[j];
+    store_codes(codes + j * kBlock, stored[j]);
+  }
 }
 
 template <typename Stored>
 void affine(const float* x, const float* importance, float mean_square, std::size_t n, int max_code,
             Stored* stored) {
-  float weights[kRun * kBlock], scales[kRun], minima[kRun];
+  float weights[kRun * kBlock];
   std::uint8_t codes[kRun * kBlock];
   Affine fits[kRun];
+  Half halves[2 * kRun];
   if (importance) {
     const GroupSearch& search = group_search();
     search.importance_weights(x, importance, n * kBlock, mean_square, weights);
@@ -34,11 +51,14 @@ void affine(const float* x, const float* importance, float mean_square, std::siz
   } else {
     group_search().plain_affine(x, n, max_code, fits, codes);
   }
+  for (std::size_t j = 0; j < n; ++j) fits[j].min = -fits[j].min;  // stored as what is added
+  static_assert(sizeof fits == 2 * kRun * sizeof(float));
+  group_search().halves(&fits[0].scale, 2 * n, halves);
   for (std::size_t j = 0; j < n; ++j) {
-    scales[j] = fits[j].scale;
-    minima[j] = fits[j].min;
+    stored[j].d = halves[2 * j];
+    stored[j].m = halves[2 * j + 1];
+    store_codes(codes + j * kBlock, stored[j]);
   }
-  store_run(n, scales, minima, codes, stored);
 }
 
 }  // namespace
@@ -63,8 +83,13 @@ void encode_run(const float* x, const float* importance, float mean_square, std:
 void encode_run(const float* x, const float*, float, std::size_t n, BlockQ8_0* stored) {
   float scales[kRun];
   std::uint8_t codes[kRun * kBlock];
+  Half halves[kRun];
   group_search().plain_bytes(x, n, scales, codes);
-  store_run(n, scales, nullptr, codes, stored);
+  group_search().halves(scales, n, halves);
+  for (std::size_t j = 0; j < n; ++j) {
+    stored[j].d = halves[j];
+    store_codes(codes + j * kBlock, stored[j]);
+  }
 }
 
 }  // namespace limbeck::codec

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <iterator>
 
+#include "limbeck/base/f16.h"
 #include "limbeck/codec/blocks.h"
 
 namespace limbeck::codec {
@@ -102,6 +103,10 @@ const GroupSearch& choose() {
   return *supported_searches().front();
 }
 
+void to_halves(const float* x, std::size_t n, std::uint16_t* out) noexcept {
+  for (std::size_t i = 0; i < n; ++i) out[i] = float_to_f16(x[i]);
+}
+
 }  // namespace
 
 constinit const GroupSearch kScalarSearch{.name = "scalar",
@@ -115,7 +120,8 @@ constinit const GroupSearch kScalarSearch{.name = "scalar",
                                           .level_scales = level_scales,
                                           .level_codes = level_codes,
                                           .affine_codes = affine_codes,
-                                          .importance_weights = weigh};
+                                          .importance_weights = weigh,
+                                          .halves = to_halves};
 
 std::span<const GroupSearch* const> supported_searches() {
   static const Supported supported;

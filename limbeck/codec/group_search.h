@@ -45,6 +45,8 @@ struct GroupSearch {
   // importance_weights and sum_of_squares of scale_search.h.
   void (*importance_weights)(const float* x, const float* importance, std::size_t n,
                              float mean_square, float* weights) noexcept;
+  // float_to_f16 of each number that is one.
+  void (*halves)(const float* x, std::size_t n, std::uint16_t* out) noexcept;
 };
 
 extern const GroupSearch kScalarSearch;

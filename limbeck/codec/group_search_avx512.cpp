@@ -4,11 +4,12 @@
 
 #include <cmath>
 
+#include "limbeck/base/f16.h"
 #include "limbeck/codec/blocks.h"
 #include "limbeck/codec/group_search.h"
 #include "limbeck/codec/levels.h"
 
-#define LIMBECK_ISA "avx512f,avx512bw,avx512dq,avx512vl"
+#define LIMBECK_ISA "avx512f,avx512bw,avx512dq,avx512vl,f16c"
 // Not _mm512_sqrt_ps: gcc 12 warns of its undefined pass-through.
 #define LIMBECK_SQRT(x) (F) _mm512_maskz_sqrt_ps(0xffff, (__m512)(x))
 namespace limbeck::codec {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <vector>
 
+#include "limbeck/base/f16.h"
 #include "limbeck/base/random.h"
 #include "limbeck/codec/codec.h"
 
@@ -128,6 +129,18 @@ TEST_P(Searches, PlainRounding) {
   kScalarSearch.plain_bytes(x.data(), kGroups, expected.data(), wanted.data());
   EXPECT_EQ(codes, wanted);
   EXPECT_TRUE(same(scales, expected));
+}
+
+TEST_P(Searches, Halves) {
+  auto x = groups_of(32, 11);
+  const float strange[] = {0.0f,     -0.0f,       65504.0f,   65519.9f,
+                           65520.0f, -1e30f,      0x1p-14f,   0x1.8p-24f,
+                           0x1p-25f, -0x1.8p-25f, 0x1.002p0f, 0x1.006p0f};  // ties, too
+  std::copy(std::begin(strange), std::end(strange), x.begin());
+  for (std::size_t i = 32; i < 64; ++i) x[i] *= 0x1p-18f;  // subnormal
+  std::vector<std::uint16_t> halves(x.size() - 3);         // a tail
+  GetParam()->halves(x.data(), halves.size(), halves.data());
+  for (std::size_t i = 0; i < halves.size(); ++i) EXPECT_EQ(halves[i], float_to_f16(x[i])) << x[i];
 }
 
 TEST_P(Searches, Levels) {

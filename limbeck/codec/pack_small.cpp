@@ -1,14 +1,12 @@
 // Packing of the formats with 32 weights a block.
 #include <bit>
-#include <cstring>
 
 #include "limbeck/base/f16.h"
+#include "limbeck/codec/nibbles.h"
 #include "limbeck/codec/packing.h"
 
 namespace limbeck::codec {
 namespace {
-
-std::uint8_t byte(int value) noexcept { return static_cast<std::uint8_t>(value); }
 
 void unpack_nibbles(const std::uint8_t (&bytes)[16], UnpackedBlock& block) {
   for (std::size_t j = 0; j < 16; ++j) {
@@ -17,25 +15,9 @@ void unpack_nibbles(const std::uint8_t (&bytes)[16], UnpackedBlock& block) {
   }
 }
 
-void pack_nibbles(const UnpackedBlock& block, std::uint8_t (&bytes)[16]) {
-  for (std::size_t j = 0; j < 16; ++j) {
-    bytes[j] = byte((block.codes[j] & 15) | (block.codes[j + 16] & 15) << 4);
-  }
-}
-
 void unpack_high(const std::uint8_t (&high)[4], UnpackedBlock& block) {
   for (std::size_t j = 0; j < 32; ++j) {
     block.codes[j] = byte(block.codes[j] | (high[j / 8] >> j % 8 & 1) << 4);
-  }
-}
-
-void pack_high(const UnpackedBlock& block, std::uint8_t (&high)[4]) {
-  for (std::size_t j = 0; j < 4; ++j) {
-    std::uint64_t codes = 0;
-    std::memcpy(&codes, block.codes.data() + 8 * j, sizeof codes);
-    // The fifth bit of byte k comes to bit 56 + k.
-    high[j] =
-        byte(static_cast<int>((codes >> 4 & 0x0101010101010101u) * 0x0102040810204080u >> 56));
   }
 }
 
@@ -61,7 +43,7 @@ void unpack(const BlockQ4_0& stored, UnpackedBlock& block) {
 }
 void pack(const UnpackedBlock& block, BlockQ4_0& stored) {
   stored.d = float_to_f16(block.d);
-  pack_nibbles(block, stored.codes);
+  pack_nibbles(block.codes.data(), stored.codes);
 }
 
 void unpack(const BlockQ4_1& stored, UnpackedBlock& block) {
@@ -71,7 +53,7 @@ void unpack(const BlockQ4_1& stored, UnpackedBlock& block) {
 void pack(const UnpackedBlock& block, BlockQ4_1& stored) {
   stored.d = float_to_f16(block.d);
   stored.m = float_to_f16(-block.dmin);
-  pack_nibbles(block, stored.codes);
+  pack_nibbles(block.codes.data(), stored.codes);
 }
 
 void unpack(const BlockQ5_0& stored, UnpackedBlock& block) {
@@ -81,8 +63,8 @@ void unpack(const BlockQ5_0& stored, UnpackedBlock& block) {
 }
 void pack(const UnpackedBlock& block, BlockQ5_0& stored) {
   stored.d = float_to_f16(block.d);
-  pack_nibbles(block, stored.codes);
-  pack_high(block, stored.high);
+  pack_nibbles(block.codes.data(), stored.codes);
+  pack_high(block.codes.data(), stored.high);
 }
 
 void unpack(const BlockQ5_1& stored, UnpackedBlock& block) {
@@ -93,8 +75,8 @@ void unpack(const BlockQ5_1& stored, UnpackedBlock& block) {
 void pack(const UnpackedBlock& block, BlockQ5_1& stored) {
   stored.d = float_to_f16(block.d);
   stored.m = float_to_f16(-block.dmin);
-  pack_nibbles(block, stored.codes);
-  pack_high(block, stored.high);
+  pack_nibbles(block.codes.data(), stored.codes);
+  pack_high(block.codes.data(), stored.high);
 }
 
 void unpack(const BlockQ8_0& stored, UnpackedBlock& block) {
@@ -114,7 +96,7 @@ void unpack(const BlockIq4Nl& stored, UnpackedBlock& block) {
 }
 void pack(const UnpackedBlock& block, BlockIq4Nl& stored) {
   stored.d = float_to_f16(block.d);
-  pack_nibbles(block, stored.codes);
+  pack_nibbles(block.codes.data(), stored.codes);
 }
 
 float mxfp4_scale(std::uint8_t exponent) noexcept {
@@ -129,7 +111,7 @@ void unpack(const BlockMxfp4& stored, UnpackedBlock& block) {
 void pack(const UnpackedBlock& block, BlockMxfp4& stored) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(block.d);
   stored.exponent = byte(bits >> 23 ? static_cast<int>(bits >> 23) + 1 : bits == 0x00400000u);
-  pack_nibbles(block, stored.codes);
+  pack_nibbles(block.codes.data(), stored.codes);
 }
 
 }  // namespace limbeck::codec

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kLanes = 16;
 constexpr int kMostRounds = 4;  // more are rare
+constexpr std::size_t kMostEntries = 1024;
 
 using Floats = float __attribute__((vector_size(kLanes * sizeof(float))));
 using Ints = std::int32_t __attribute__((vector_size(kLanes * sizeof(std::int32_t))));
@@ -23,12 +24,20 @@ struct Least {
   std::uint16_t entry = 0;
 };
 
+// Entries and their magnitudes, plane by plane.
+struct Entries {
+  const float* planes;  // [dims][stride]
+  std::size_t stride, n;
+};
+
 // The form over magnitudes: cost = sum over i of e[i] (linear[i] + sum over j >= i of
-// form[i][j] e[j]), entry by entry in lanes.
+// form[i][j] e[j]), entry by entry in lanes. `costs` of each entry, if asked for, and `reach`: the
+// largest of the lanes' least costs, within which are as many entries as there are lanes or more.
 template <std::size_t D>
 inline __attribute__((always_inline)) Least least_entry(const float (&form)[D][D],
                                                         const float (&linear)[D],
-                                                        const float* planes, std::size_t n) {
+                                                        const Entries& entries, float* costs,
+                                                        float* reach) {
   Floats best;
   Ints found, entry;
   for (std::size_t l = 0; l < kLanes; ++l) {
@@ -36,37 +45,42 @@ inline __attribute__((always_inline)) Least least_entry(const float (&form)[D][D
     found[l] = 0;
     entry[l] = static_cast<std::int32_t>(l);
   }
-  for (std::size_t k = 0; k < n; k += kLanes) {
+  for (std::size_t k = 0; k < entries.n; k += kLanes) {
     Floats e[D];
-    for (std::size_t i = 0; i < D; ++i) std::memcpy(&e[i], planes + i * n + k, sizeof e[i]);
+    for (std::size_t i = 0; i < D; ++i)
+      std::memcpy(&e[i], entries.planes + i * entries.stride + k, sizeof e[i]);
     Floats cost = {};
     for (std::size_t i = 0; i < D; ++i) {
       Floats slope = linear[i] + form[i][i] * e[i];
       for (std::size_t j = i + 1; j < D; ++j) slope += form[i][j] * e[j];
       cost += slope * e[i];
     }
+    if (costs) std::memcpy(costs + k, &cost, sizeof cost);
     const Ints less = cost < best;
     best = less ? cost : best;
     found = less ? entry : found;
     entry += static_cast<std::int32_t>(kLanes);
   }
   Least least{best[0], static_cast<std::uint16_t>(found[0])};
+  float most = best[0];
   for (std::size_t l = 1; l < kLanes; ++l) {
     const auto at = static_cast<std::uint16_t>(found[l]);
     if (best[l] < least.cost || (best[l] == least.cost && at < least.entry)) {
       least = {best[l], at};
     }
+    most = std::max(most, best[l]);
   }
+  if (reach) *reach = most;
   return least;
 }
 
 LIMBECK_WIDE Least least_of_eight(const float (&form)[8][8], const float (&linear)[8],
-                                  const float* planes, std::size_t n) {
-  return least_entry<8>(form, linear, planes, n);
+                                  const Entries& entries, float* costs, float* reach) {
+  return least_entry<8>(form, linear, entries, costs, reach);
 }
 LIMBECK_WIDE Least least_of_four(const float (&form)[4][4], const float (&linear)[4],
-                                 const float* planes, std::size_t n) {
-  return least_entry<4>(form, linear, planes, n);
+                                 const Entries& entries, float* costs, float* reach) {
+  return least_entry<4>(form, linear, entries, costs, reach);
 }
 
 // Folds step and signs into the form.
@@ -82,7 +96,39 @@ void fold(const float* s, const float* b, float step, unsigned signs, float (&fo
   }
 }
 
+Least least(const Entries& entries, std::size_t dims, const float* s, const float* b, float step,
+            unsigned signs, float* costs = nullptr, float* reach = nullptr) {
+  if (dims == 8) {
+    float form[8][8], linear[8];
+    fold(s, b, step, signs, form, linear);
+    return least_of_eight(form, linear, entries, costs, reach);
+  }
+  float form[4][4], linear[4];
+  fold(s, b, step, signs, form, linear);
+  return least_of_four(form, linear, entries, costs, reach);
+}
+
 }  // namespace
+
+// The entries that were best under some signs, in their order: what other signs are tried on.
+struct EntrySearch::Near {
+  static constexpr std::size_t kMost = 128;
+  float planes[8 * kMost];
+  std::uint16_t entries[kMost];
+  std::size_t n = 0;  // a multiple of the lanes
+
+  Near(const EntrySearch& search, const float* costs, float reach) {
+    for (std::size_t k = 0; k < search.n_ && n < kMost; ++k) {
+      entries[n] = static_cast<std::uint16_t>(k);
+      n += costs[k] <= reach ? 1 : 0;
+    }
+    while (n == 0 || n % kLanes != 0) entries[n++] = entries[0];  // which changes nothing
+    for (std::size_t i = 0; i < search.format_.dims; ++i) {
+      const float* from = search.planes_.data() + i * search.n_;
+      for (std::size_t k = 0; k < n; ++k) planes[i * kMost + k] = from[entries[k]];
+    }
+  }
+};
 
 bool allowed(unsigned signs, Parity parity) noexcept {
   return parity == Parity::any || (std::popcount(signs) % 2 != 0) == (parity == Parity::odd);
@@ -118,19 +164,10 @@ float EntrySearch::cost(const float* s, const float* b, float step, unsigned ent
   return sum;
 }
 
-FoundEntry EntrySearch::best_entry(const float* s, const float* b, float step,
-                                   unsigned signs) const {
-  Least least;
-  if (format_.dims == 8) {
-    float form[8][8], linear[8];
-    fold(s, b, step, signs, form, linear);
-    least = least_of_eight(form, linear, planes_.data(), n_);
-  } else {
-    float form[4][4], linear[4];
-    fold(s, b, step, signs, form, linear);
-    least = least_of_four(form, linear, planes_.data(), n_);
-  }
-  return {least.entry, static_cast<std::uint8_t>(signs), least.cost};
+FoundEntry EntrySearch::best_of_near(const Near& near, const float* s, const float* b, float step,
+                                     unsigned signs) const {
+  const Least found = least({near.planes, Near::kMost, near.n}, format_.dims, s, b, step, signs);
+  return {near.entries[found.entry], static_cast<std::uint8_t>(signs), found.cost};
 }
 
 std::size_t EntrySearch::list_flips(const float* s, const float* b, float step,
@@ -157,7 +194,7 @@ std::size_t EntrySearch::list_flips(const float* s, const float* b, float step,
 }
 
 FoundEntry EntrySearch::best_flipped(const float* s, const float* b, float step,
-                                     const FoundEntry& at, std::span<Flip> flips,
+                                     const FoundEntry& at, const Near& near, std::span<Flip> flips,
                                      std::size_t tries) const {
   // Of flips as good as each other those first found, in the order of a sort that has no ties.
   const std::size_t count = std::min(tries, flips.size());
@@ -167,7 +204,7 @@ FoundEntry EntrySearch::best_flipped(const float* s, const float* b, float step,
                     });
   FoundEntry found;
   for (std::size_t i = 0; i < count; ++i) {
-    const FoundEntry next = best_entry(s, b, step, at.signs ^ flips[i].mask);
+    const FoundEntry next = best_of_near(near, s, b, step, at.signs ^ flips[i].mask);
     if (i == 0 || next.cost < found.cost) found = next;
   }
   return found;
@@ -175,18 +212,25 @@ FoundEntry EntrySearch::best_flipped(const float* s, const float* b, float step,
 
 FoundEntry EntrySearch::best(const float* s, const float* b, float step, unsigned signs,
                              Parity parity, std::size_t tries) const {
+  const Entries all{planes_.data(), n_, n_};
+  float costs[kMostEntries], reach = 0;
+  const Least first = least(all, format_.dims, s, b, step, signs, costs, &reach);
+  const Near near(*this, costs, reach);
+  FoundEntry found{first.entry, static_cast<std::uint8_t>(signs), first.cost};
   std::array<Flip, kFlips> flips;
-  FoundEntry found = best_entry(s, b, step, signs);
   if (!allowed(signs, parity)) {
     const std::size_t n = list_flips(s, b, step, found, true, false, flips);
-    found = best_flipped(s, b, step, found, std::span(flips).first(n), tries);
+    found = best_flipped(s, b, step, found, near, std::span(flips).first(n), tries);
   }
   for (int i = 0; i < kMostRounds; ++i) {
     const std::size_t n = list_flips(s, b, step, found, parity == Parity::any, true, flips);
-    const FoundEntry next = best_flipped(s, b, step, found, std::span(flips).first(n), tries);
+    const FoundEntry next = best_flipped(s, b, step, found, near, std::span(flips).first(n), tries);
     if (!(next.cost < found.cost)) break;
     found = next;
   }
+  if (found.signs == signs) return found;
+  const Least last = least(all, format_.dims, s, b, step, found.signs);
+  if (last.cost < found.cost) found = {last.entry, found.signs, last.cost};
   return found;
 }
 

@@ -1,5 +1,6 @@
 // The entry of a table and the signs that make a quadratic form of 4 or 8 weights small: vector
-// quantization under correlated errors. Every entry is tried; signs by descent.
+// quantization under correlated errors. Every entry is tried with the signs at the start and those
+// at the end; between them signs descend, over the entries that were near the best at the start.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +27,8 @@ class EntrySearch {
   explicit EntrySearch(const TableFormat& format);
 
   // s [dims * dims] symmetric, b [dims]; step not 0. Starts from `signs`. The same answer for
-  // every instruction set; of entries as good as each other the first. Each round looks for the
-  // best entry under the `tries` most promising flips of one sign or two.
+  // every instruction set; of entries as good as each other the first. Each round looks for a
+  // better entry under the `tries` most promising flips of one sign or two.
   FoundEntry best(const float* s, const float* b, float step, unsigned signs, Parity parity,
                   std::size_t tries) const;
 
@@ -42,7 +43,9 @@ class EntrySearch {
   void values(float step, unsigned entry, unsigned signs, float* out) const noexcept;
 
  private:
-  FoundEntry best_entry(const float* s, const float* b, float step, unsigned signs) const;
+  struct Near;
+  FoundEntry best_of_near(const Near& near, const float* s, const float* b, float step,
+                          unsigned signs) const;
   struct Flip {
     float change;  // of the cost, the entry as it is
     unsigned mask;
@@ -51,7 +54,7 @@ class EntrySearch {
   std::size_t list_flips(const float* s, const float* b, float step, const FoundEntry& at, bool one,
                          bool two, std::span<Flip, kFlips> flips) const;
   FoundEntry best_flipped(const float* s, const float* b, float step, const FoundEntry& at,
-                          std::span<Flip> flips, std::size_t tries) const;
+                          const Near& near, std::span<Flip> flips, std::size_t tries) const;
 
   const TableFormat& format_;
   std::size_t n_;              // entries

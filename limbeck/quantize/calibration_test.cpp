@@ -9,7 +9,9 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/random.h"
+#include "limbeck/quantize/decoded_matrix.h"
 #include "limbeck/quantize/divergence.h"
+#include "limbeck/quantize/probe.h"
 #include "limbeck/runtime/random_model.h"
 
 namespace limbeck {
@@ -117,7 +119,45 @@ TEST_P(Layered, OutputsAreThoseOfWholePasses) {
   std::filesystem::remove(other_path);
 }
 
+TEST_P(Layered, AProbeSaysWhatAWholeComparisonSays) {
+  const Checkpoint checkpoint = Checkpoint::open(path_);
+  const Model model(checkpoint);
+  Probe probe(checkpoint, sequences_, pool_, options());
+  // Out of order, too; the embedding is the output as well.
+  for (const std::string name :
+       {"token_embd.weight", "blk.1.ffn_down.weight", "blk.1.attn_q.weight", "blk.2.ffn_up.weight",
+        "blk.0.attn_v.weight"}) {
+    Weight weight = checkpoint.at(name);
+    const auto* values = reinterpret_cast<const float*>(weight.bytes.data());
+    DecodedMatrix changed(weight.rows, weight.columns, nullptr);
+    std::vector<float> rows(values, values + weight.rows * weight.columns);
+    for (std::size_t i = 0; i < rows.size(); i += 3) rows[i] *= 1.5f;
+    changed.store(0, rows);
+    Checkpoint tried = Checkpoint::open(path_);
+    tried.replace(name, changed.weight());
+    const double whole = divergence(model, Model(tried), sequences_, pool_).mean_kl;
+    EXPECT_GT(whole, 1e-6) << name;
+    EXPECT_NEAR(probe.divergence_with(name, changed.weight()), whole, 1e-12 * whole) << name;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Memory, Layered, testing::Values(std::uint64_t{1} << 20, 0u, 4000u));
+
+TEST(DecodedMatrix, InMemoryAndInAFile) {
+  const std::filesystem::path folder = testing::TempDir();
+  for (const std::filesystem::path* in :
+       {static_cast<const std::filesystem::path*>(nullptr), &folder}) {
+    DecodedMatrix matrix(3, 2, in);
+    matrix.store(1, std::vector<float>{3, 4, 5, 6});
+    matrix.store(0, std::vector<float>{1, 2});
+    const Weight weight = matrix.weight();
+    ASSERT_EQ(weight.bytes.size(), 24u);
+    std::vector<float> values(6);
+    std::memcpy(values.data(), weight.bytes.data(), 24);
+    EXPECT_EQ(values, (std::vector<float>{1, 2, 3, 4, 5, 6}));
+    EXPECT_EQ(weight.owned == nullptr, in != nullptr);
+  }
+}
 
 TEST(ResidualStreams, InMemoryAndInAFile) {
   for (const std::uint64_t memory : {1u << 20, 0u}) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 namespace limbeck {
 namespace {
@@ -88,50 +87,49 @@ class Sums {
 
 Divergence divergence(const Model& original, const Model& other, const TokenSequences& sequences,
                       ThreadPool& pool) {
-  return Predictions(original, sequences, pool, /*most_bytes=*/0).divergence_of(other);
+  std::size_t longest = 1;
+  for (const auto& sequence : sequences) longest = std::max(longest, sequence.size());
+  const DecoderOptions options{.context = static_cast<std::int64_t>(longest)};
+  Decoder a(original, pool, options), b(other, pool, options);
+  const auto vocab = static_cast<std::size_t>(original.architecture().vocab_size);
+  Sums sums(sequences, pool);
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    if (sequences[i].size() < 2) continue;
+    a.truncate(0, 0);
+    b.truncate(0, 0);
+    const auto reference = a.forward(sequences[i], true);
+    sums.add(i, 0, reference, b.forward(sequences[i], true), vocab);
+  }
+  return sums.take();
 }
 
-Predictions::Predictions(const Model& model, const TokenSequences& sequences, ThreadPool& pool,
-                         std::uint64_t most_bytes)
-    : model_(model), sequences_(sequences), pool_(pool) {
+Predictions::Predictions(LayeredForward& original, ThreadPool& pool, std::uint64_t most_bytes)
+    : original_(original), pool_(pool) {
+  const auto vocab = static_cast<std::uint64_t>(original.checkpoint().architecture().vocab_size);
   std::uint64_t tokens = 0;
-  for (const auto& sequence : sequences) {
-    longest_ = std::max(longest_, sequence.size());
-    tokens += sequence.size();
-  }
-  const auto vocab = static_cast<std::uint64_t>(model.architecture().vocab_size);
+  for (const auto& sequence : original.sequences()) tokens += sequence.size();
   if (tokens * vocab * sizeof(float) > most_bytes) return;
-  Decoder decoder(model, pool, options());
-  for (const auto& sequence : sequences) {
-    if (sequence.size() < 2) {
-      kept_.emplace_back();
-      continue;
-    }
-    decoder.truncate(0, 0);
-    const auto logits = decoder.forward(sequence, true);
-    kept_.emplace_back(logits.begin(), logits.end());
-  }
+  kept_.resize(original.sequences().size());
+  original.outputs([&](std::size_t sequence, std::size_t, std::span<const float> logits) {
+    kept_[sequence].insert(kept_[sequence].end(), logits.begin(), logits.end());
+  });
 }
 
-DecoderOptions Predictions::options() const {
-  DecoderOptions options;
-  options.context = static_cast<std::int64_t>(longest_);
-  return options;
-}
-
-Divergence Predictions::divergence_of(const Model& other) const {
-  std::optional<Decoder> own;
-  if (kept_.empty()) own.emplace(model_, pool_, options());
-  Decoder tried(other, pool_, options());
-  const auto vocab = static_cast<std::size_t>(model_.architecture().vocab_size);
-  Sums sums(sequences_, pool_);
-  for (std::size_t i = 0; i < sequences_.size(); ++i) {
-    if (sequences_[i].size() < 2) continue;
-    tried.truncate(0, 0);
-    if (own) own->truncate(0, 0);
-    const auto reference =
-        own ? own->forward(sequences_[i], true) : std::span<const float>(kept_[i]);
-    sums.add(i, 0, reference, tried.forward(sequences_[i], true), vocab);
+Divergence Predictions::divergence_of(LayeredForward& other) const {
+  const TokenSequences& sequences = original_.sequences();
+  const auto vocab = static_cast<std::size_t>(original_.checkpoint().architecture().vocab_size);
+  Sums sums(sequences, pool_);
+  const auto add = [&](std::size_t sequence, std::size_t first, std::span<const float> a,
+                       std::span<const float> b) {
+    if (first + 1 < sequences[sequence].size()) sums.add(sequence, first, a, b, vocab);
+  };
+  if (kept_.empty()) {
+    LayeredForward::compare_outputs(original_, other, add);
+  } else {
+    other.outputs([&](std::size_t sequence, std::size_t first, std::span<const float> logits) {
+      add(sequence, first, std::span(kept_[sequence]).subspan(first * vocab, logits.size()),
+          logits);
+    });
   }
   return sums.take();
 }
@@ -142,15 +140,7 @@ Divergence layered_divergence(const Checkpoint& original, const Checkpoint& othe
   LayeredForward a(original, sequences, pool, options), b(other, sequences, pool, options);
   a.finish();
   b.finish();
-  const auto vocab = static_cast<std::size_t>(original.architecture().vocab_size);
-  Sums sums(sequences, pool);
-  LayeredForward::compare_outputs(a, b,
-                                  [&](std::size_t sequence, std::size_t first,
-                                      std::span<const float> of_a, std::span<const float> of_b) {
-                                    if (first + 1 < sequences[sequence].size())
-                                      sums.add(sequence, first, of_a, of_b, vocab);
-                                  });
-  return sums.take();
+  return Predictions(a, pool, /*most_bytes=*/0).divergence_of(b);
 }
 
 }  // namespace limbeck

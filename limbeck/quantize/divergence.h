@@ -21,22 +21,18 @@ struct Divergence {
 Divergence divergence(const Model& original, const Model& other, const TokenSequences& sequences,
                       ThreadPool& pool);
 
-// What a model says on given sequences, which must outlive it: for many comparisons with it.
+// What a model says on its sequences, for many comparisons with it.
 class Predictions {
  public:
-  // Kept in memory where all logits take at most `most_bytes`, else made anew for each comparison.
-  Predictions(const Model& model, const TokenSequences& sequences, ThreadPool& pool,
-              std::uint64_t most_bytes = std::uint64_t{256} << 20);
-  // KL(model || other), and the other fields.
-  Divergence divergence_of(const Model& other) const;
+  // `original` has run through all layers, and must outlive this. Its logits are kept where they
+  // take at most `most_bytes`, else made anew for each comparison.
+  Predictions(LayeredForward& original, ThreadPool& pool, std::uint64_t most_bytes);
+  // Of a model that has run through all layers over the same sequences.
+  Divergence divergence_of(LayeredForward& other) const;
 
  private:
-  DecoderOptions options() const;
-
-  const Model& model_;
-  const TokenSequences& sequences_;
+  LayeredForward& original_;
   ThreadPool& pool_;
-  std::size_t longest_ = 1;
   std::vector<std::vector<float>> kept_;  // of each sequence [tokens, vocab]
 };
 

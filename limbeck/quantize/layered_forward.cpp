@@ -73,6 +73,17 @@ LayeredForward::LayeredForward(const Checkpoint& checkpoint, const TokenSequence
       streams_(sizes_of(sequences, checkpoint.architecture().hidden), options_.memory_bytes,
                options_.spill) {}
 
+LayeredForward::LayeredForward(const LayeredForward& start, const Checkpoint& other)
+    : LayeredForward(other, start.sequences_, start.pool_, start.options_) {
+  layer_ = start.layer_;
+  if (layer_ == 0) return;
+  std::vector<float> stream;
+  for (std::size_t i = 0; i < sequences_.size(); ++i) {
+    start.streams_.load(i, stream);
+    streams_.store(i, stream);
+  }
+}
+
 void LayeredForward::run(std::int64_t layer, const ActivationTap& tap, bool keep) {
   Part part(checkpoint_, sequences_, {.first = layer, .last = layer + 1}, pool_);
   part.decoder().set_tap(tap);
@@ -108,6 +119,20 @@ void LayeredForward::look_output(const ActivationTap& tap) {
     streams_.load(i, stream);
     part.decoder().tap_output(stream);
     if (options_.on_sequence) options_.on_sequence();
+  }
+}
+
+void LayeredForward::outputs(
+    const std::function<void(std::size_t, std::size_t, std::span<const float>)>& see) {
+  Part part(checkpoint_, sequences_, {.output = true}, pool_);
+  const auto hidden = static_cast<std::size_t>(checkpoint_.architecture().hidden);
+  std::vector<float> stream;
+  for (std::size_t i = 0; i < sequences_.size(); ++i) {
+    streams_.load(i, stream);
+    for (const auto& [begin, end] : pieces(sequences_[i].size()))
+      see(i, begin,
+          part.decoder().forward_output(
+              std::span(stream).subspan(begin * hidden, (end - begin) * hidden)));
   }
 }
 

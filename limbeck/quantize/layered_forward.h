@@ -34,9 +34,12 @@ class LayeredForward {
   // disk.
   LayeredForward(const Checkpoint& checkpoint, const TokenSequences& sequences, ThreadPool& pool,
                  LayeredOptions options = {});
+  // From where `start` is, on the same sequences, with another model of its shape.
+  LayeredForward(const LayeredForward& start, const Checkpoint& other);
 
   // The streams are those before this layer; the number of layers: at the end.
   std::int64_t layer() const noexcept { return layer_; }
+  const Checkpoint& checkpoint() const noexcept { return checkpoint_; }
   const TokenSequences& sequences() const noexcept { return sequences_; }
   // Through the layers up to `layer`, which is not before where the streams are. `tap` sees the
   // layers' inputs.
@@ -48,6 +51,8 @@ class LayeredForward {
   // At the end. The output's input of every position; and logits, given piece by piece in order:
   // [n, vocab] of positions [first, first + n) of a sequence. Both models' pieces are the same.
   void look_output(const ActivationTap& tap);
+  void outputs(const std::function<void(std::size_t sequence, std::size_t first,
+                                        std::span<const float> logits)>& see);
   using SeeLogits = std::function<void(std::size_t sequence, std::size_t first,
                                        std::span<const float> a, std::span<const float> b)>;
   static void compare_outputs(LayeredForward& a, LayeredForward& b, const SeeLogits& see);

@@ -83,16 +83,11 @@ class Run {
       fail_try(ErrorKind::usage, "--calibration FILE",
                "a budget needs calibration text, to know what each tensor is worth");
     }
-    if (options_.max_memory > 0 && checkpoint_.file_bytes() > options_.max_memory / 2) {
-      fail_try(ErrorKind::usage, "name a --type, or leave --max-memory out",
-               "choosing types takes the model twice in memory, over the ceiling of {} bytes",
-               options_.max_memory);
-    }
     const Plan any = mix_plan(find_mix("q8_0"));
     const std::uint64_t more = options_.healer && options_.size > kHealingBytes ? kHealingBytes : 0;
     budget_ = tensor_budget(checkpoint_, any, options_.bits_per_weight, options_.size - more);
     return plan_for_budget(checkpoint_, any, budget_, options_.method, calibration_, options_,
-                           pool_);
+                           output_.parent_path(), pool_);
   }
 
   Variant* make(const Plan& plan, QuantizeMethod method, const std::string& suffix) {

@@ -2,26 +2,27 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <optional>
 
 #include "limbeck/base/interrupt.h"
 #include "limbeck/base/progress.h"
 #include "limbeck/codec/codec.h"
 #include "limbeck/model/compose.h"
+#include "limbeck/quantize/decoded_matrix.h"
 #include "limbeck/quantize/dense.h"
-#include "limbeck/quantize/divergence.h"
+#include "limbeck/quantize/probe.h"
 #include "limbeck/quantize/solve_tensor.h"
 
 namespace limbeck {
 namespace {
 
+namespace fs = std::filesystem;
 using enum TensorType;
 
 constexpr TensorType kCandidates[] = {iq2_xxs, iq2_xs, iq2_s, q2_k, iq3_xxs, iq3_s,
                                       q3_k,    iq4_xs, q4_k,  q5_k, q6_k,    q4_0,
                                       iq4_nl,  q4_1,   q5_0,  q5_1, q8_0,    f16};
-constexpr std::size_t kSampledRows = 64;    // of a tensor, to estimate its error
+constexpr std::size_t kSampledRows = 64;                    // of a tensor, to estimate its error
+constexpr std::size_t kLossWeights = std::size_t{1} << 16;  // at a time
 constexpr std::size_t kProbeTokens = 1024;  // of the comparison that measures a sensitivity
 
 bool divides(TensorType type, std::int64_t columns) {
@@ -45,6 +46,15 @@ TensorType probe_type(std::int64_t columns) {
   return divides(q3_k, columns) ? q3_k : divides(q4_0, columns) ? q4_0 : bf16;
 }
 
+std::vector<float> decode_rows(TensorType type, std::span<const std::byte> bytes, std::size_t n) {
+  const std::size_t size = row_bytes(type, static_cast<std::int64_t>(n));
+  std::vector<float> values(bytes.size() / size * n);
+  for (std::size_t r = 0; r * size < bytes.size(); ++r) {
+    decode_row(type, bytes.subspan(r * size, size), std::span(values).subspan(r * n, n));
+  }
+  return values;
+}
+
 // Sum over rows of (q - w) H (q - w)^T; H null: of squares.
 double loss(std::span<const float> w, std::span<const float> q, std::size_t n, const float* h) {
   std::vector<float> errors(w.size());
@@ -59,37 +69,20 @@ double loss(std::span<const float> w, std::span<const float> q, std::size_t n, c
   return sum;
 }
 
-std::vector<float> decode_rows(TensorType type, std::span<const std::byte> bytes, std::size_t n) {
-  const std::size_t size = row_bytes(type, static_cast<std::int64_t>(n));
-  std::vector<float> values(bytes.size() / size * n);
-  for (std::size_t r = 0; r * size < bytes.size(); ++r) {
-    decode_row(type, bytes.subspan(r * size, size), std::span(values).subspan(r * n, n));
-  }
-  return values;
-}
-
 class Measure {
  public:
   Measure(const Checkpoint& original, const Plan& plan, QuantizeMethod method,
-          const CalibrationData& calibration, const QuantizeOptions& options, ThreadPool& pool)
+          const CalibrationData& calibration, const QuantizeOptions& options,
+          const fs::path& folder, ThreadPool& pool)
       : original_(original),
         plan_(plan),
         method_(method),
         calibration_(calibration),
         options_(options),
+        folder_(folder),
         pool_(pool),
-        model_(original),
-        source_(original, calibration.sequences, plan, {}, pool) {
-    const TokenSequences& from =
-        calibration.held_out.empty() ? calibration.sequences : calibration.held_out;
-    std::size_t tokens = 0;
-    for (const auto& sequence : from) {
-      if (tokens >= kProbeTokens) break;
-      probe_.push_back(sequence);
-      tokens += sequence.size();
-    }
-    predictions_.emplace(model_, probe_, pool);
-  }
+        source_(original, calibration.sequences, plan, statistics(options, folder), pool),
+        probe_(original, probe_of(calibration), pool, layered_under(options.max_memory, folder)) {}
 
   void add(AllocationItem& item) {
     for (const std::size_t index : item.tensors) {
@@ -97,12 +90,14 @@ class Measure {
       const std::string input = input_of(original_.architecture(), tensor.name);
       const Hessian* hessian =
           has_input(original_.architecture(), tensor) ? source_.find(input) : nullptr;
-      if (hessian && matrices_input_ != input) {
+      const bool solve = hessian && method_ == QuantizeMethod::gptq;
+      if (solve && matrices_input_ != input) {
         matrices_ = solver_matrices(*hessian, options_.gptq.damping, tensor.name, pool_);
         matrices_input_ = input;
       }
-      const SolverMatrices* matrices = hessian ? &matrices_ : nullptr;
-      const double sensitivity = measured_sensitivity(tensor, matrices);
+      const SolverMatrices* matrices = solve ? &matrices_ : nullptr;
+      const float* h = solve ? matrices_.h.data() : hessian ? hessian->moments.data() : nullptr;
+      const double sensitivity = measured_sensitivity(tensor, h);
       const std::vector<float> sample = sampled_rows(tensor);
       const double part =
           static_cast<double>(tensor.weights()) / static_cast<double>(sample.size());
@@ -110,29 +105,61 @@ class Measure {
         PlannedTensor as = tensor;
         as.type = item.types[c];
         item.choices[c].bytes += (as.bytes() + 31) / 32 * 32;
-        item.choices[c].cost += sensitivity * part * sample_loss(tensor, as.type, sample, matrices);
+        item.choices[c].cost +=
+            sensitivity * part * sample_loss(tensor, as.type, sample, h, matrices);
       }
     }
   }
 
  private:
+  static StatisticsSource::Options statistics(const QuantizeOptions& options,
+                                              const fs::path& folder) {
+    StatisticsSource::Options how;
+    how.layered = layered_under(options.max_memory, folder);
+    if (options.max_memory == 0) return how;
+    how.moment_bytes = options.max_memory / 4;
+    how.sequential = true;  // the same moments, since nothing is rounded yet, in two passes
+    return how;
+  }
+
+  static TokenSequences probe_of(const CalibrationData& calibration) {
+    TokenSequences probe;
+    std::size_t tokens = 0;
+    for (const auto& sequence :
+         calibration.held_out.empty() ? calibration.sequences : calibration.held_out) {
+      if (tokens >= kProbeTokens) break;
+      probe.push_back(sequence);
+      tokens += sequence.size();
+    }
+    return probe;
+  }
+
   // KL per unit of loss, by rounding this tensor alone.
-  double measured_sensitivity(const PlannedTensor& tensor, const SolverMatrices* matrices) {
+  double measured_sensitivity(const PlannedTensor& tensor, const float* h) {
     const auto n = static_cast<std::size_t>(tensor.columns);
     const Weight weight = original_.at(tensor.name);
-    const RoundedTensor rounded =
-        round_tensor(weight, tensor.name, probe_type(tensor.columns),
-                     calibration_.importance.of(tensor.name), OnNan::zero, pool_);
-    const std::vector<float> q = decode_rows(probe_type(tensor.columns), rounded.bytes, n);
-    std::vector<float> w(q.size());
-    read_rows(weight, tensor.name, 0, w, OnNan::zero);
-    const double error = loss(w, q, n, matrices ? matrices->h.data() : nullptr);
+    const TensorType type = probe_type(tensor.columns);
+    const RoundedTensor rounded = round_tensor(
+        weight, tensor.name, type, calibration_.importance.of(tensor.name), OnNan::zero, pool_);
+    DecodedMatrix decoded(tensor.rows, tensor.columns,
+                          options_.max_memory > 0 ? &folder_ : nullptr);
+    const auto total = static_cast<std::size_t>(tensor.rows);
+    const std::size_t rows = std::max<std::size_t>(1, kLossWeights / n),
+                      size = row_bytes(type, tensor.columns);
+    std::vector<double> errors((total + rows - 1) / rows);
+    pool_.run_ranges(total, rows, [&](std::size_t begin, std::size_t end) {
+      const std::vector<float> q = decode_rows(
+          type, std::span(rounded.bytes).subspan(begin * size, (end - begin) * size), n);
+      std::vector<float> w(q.size());
+      const auto first = static_cast<std::int64_t>(begin);
+      read_rows(weight, tensor.name, first, w, OnNan::zero);
+      errors[begin / rows] = loss(w, q, n, h);
+      decoded.store(first, q);
+    });
+    double error = 0;
+    for (const double piece : errors) error += piece;
     if (!(error > 0)) return 0;
-    const auto bytes = std::as_bytes(std::span(q));
-    auto owned = std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end());
-    Checkpoint tried = Checkpoint::open(original_.path());
-    tried.replace(tensor.name, {TensorType::f32, tensor.rows, tensor.columns, *owned, owned});
-    return predictions_->divergence_of(Model(tried)).mean_kl / error;
+    return probe_.divergence_with(tensor.name, decoded.weight()) / error;
   }
 
   std::vector<float> sampled_rows(const PlannedTensor& tensor) const {
@@ -148,11 +175,11 @@ class Measure {
   }
 
   double sample_loss(const PlannedTensor& tensor, TensorType type, const std::vector<float>& sample,
-                     const SolverMatrices* matrices) {
+                     const float* h, const SolverMatrices* matrices) {
     const auto n = static_cast<std::size_t>(tensor.columns);
     const std::size_t size = row_bytes(type, tensor.columns);
     std::vector<std::byte> bytes(sample.size() / n * size);
-    if (method_ == QuantizeMethod::gptq && matrices && can_solve(type)) {
+    if (matrices && can_solve(type)) {
       return solve_rows(type, *matrices, options_.gptq.solver, sample, bytes, pool_);
     }
     const std::vector<float> importance = is_quantized(type) && method_ != QuantizeMethod::rtn
@@ -162,7 +189,7 @@ class Measure {
       encode_row(type, std::span(sample).subspan(r * n, n),
                  std::span(bytes).subspan(r * size, size), importance);
     });
-    return loss(sample, decode_rows(type, bytes, n), n, matrices ? matrices->h.data() : nullptr);
+    return loss(sample, decode_rows(type, bytes, n), n, h);
   }
 
   const Checkpoint& original_;
@@ -170,13 +197,12 @@ class Measure {
   QuantizeMethod method_;
   const CalibrationData& calibration_;
   const QuantizeOptions& options_;
+  const fs::path& folder_;
   ThreadPool& pool_;
-  Model model_;
   StatisticsSource source_;
+  Probe probe_;
   SolverMatrices matrices_;
   std::string matrices_input_;
-  TokenSequences probe_;
-  std::optional<Predictions> predictions_;  // of the original on them
 };
 
 std::vector<AllocationItem> items_of(const Architecture& architecture, const Plan& plan) {
@@ -208,9 +234,10 @@ std::vector<AllocationItem> items_of(const Architecture& architecture, const Pla
 std::vector<AllocationItem> measure_choices(const Checkpoint& original, const Plan& plan,
                                             QuantizeMethod method,
                                             const CalibrationData& calibration,
-                                            const QuantizeOptions& options, ThreadPool& pool) {
+                                            const QuantizeOptions& options, const fs::path& folder,
+                                            ThreadPool& pool) {
   std::vector<AllocationItem> items = items_of(original.architecture(), plan);
-  Measure measure(original, plan, method, calibration, options, pool);
+  Measure measure(original, plan, method, calibration, options, folder, pool);
   Progress progress("measure", items.size(), "tensors");
   for (std::size_t i = 0; i < items.size(); ++i) {
     stop_if_interrupted("run the same command again");
@@ -222,9 +249,9 @@ std::vector<AllocationItem> measure_choices(const Checkpoint& original, const Pl
 
 Plan plan_for_budget(const Checkpoint& original, const Plan& any, std::uint64_t budget,
                      QuantizeMethod method, const CalibrationData& calibration,
-                     const QuantizeOptions& options, ThreadPool& pool) {
+                     const QuantizeOptions& options, const fs::path& folder, ThreadPool& pool) {
   const std::vector<AllocationItem> items =
-      measure_choices(original, any, method, calibration, options, pool);
+      measure_choices(original, any, method, calibration, options, folder, pool);
   std::vector<std::vector<Choice>> choices;
   for (const AllocationItem& item : items) choices.push_back(item.choices);
   // Vectors take their bytes in any case: an item of one choice.

@@ -9,6 +9,7 @@
 #
 # PYTHON: with torch, transformers, datasets and trl. ROWS (2400, of which a tenth is held out on both sides),
 # EPOCHS (4), SEEDS ("1 2 3"), THREADS (2), BF16=1, ARMS ("soft time text"). QUIET: a command before each timed arm (a lock, say).
+# Arms that WORK has already are kept.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 limbeck=${LIMBECK:-$here/../../build/release/limbeck} teacher=$here/../../examples/helpdesk/teacher
@@ -27,8 +28,10 @@ shape='{"hidden_size":64,"num_hidden_layers":3,"num_attention_heads":4,"num_key_
 measured() { # measured NAME COMMAND...: NAME.json gets what it prints, NAME.time "wall user system kilobytes"
   local name=$1
   shift
+  if [ -f "$name.done" ]; then return; fi
   ${QUIET:-} /usr/bin/time -o "$name.time" -f '%e %U %S %M' "$@" >"$name.json" 2>"$name.err" ||
-    { tail "$name.err"; exit 1; }
+    { tail "$name.err" >&2; exit 1; }
+  touch "$name.done"
 }
 
 ours() { # ours NAME SIGNAL SEED
@@ -41,7 +44,7 @@ soft_weight: 1.0
 evaluations: 0
 bf16: $([ -n "${BF16:-}" ] && echo true || echo false)
 END_OF_OPTIONS
-  rm -rf "$1.model" "$1.model.work"
+  [ -f "$1.done" ] || rm -rf "$1.model" "$1.model.work"
   measured "$1" "$limbeck" distill --teacher "$teacher" --student "student-$3" --task $task -o "$1.model" \
     --gate 0 --signal "$2" --limit "$rows" --config "$1.yaml" --threads "$threads" --seed "$3" --json -q
 }
@@ -57,7 +60,7 @@ for seed in "${seeds[@]}"; do
   theirs "trl-gkd-$seed" gkd "$seed" "$epochs"
   if has time; then  # as many epochs as the processor time of the first arm allows
     share=$("$python" -c "import json; _, user, system, _ = map(float, open('limbeck-soft-$seed.time').read().split()[-4:])
-print(round($epochs * (user + system) / json.load(open('trl-gkd-$seed.json'))['cpu_seconds'], 2))")
+print(round($epochs * (user + system) / json.loads(open('trl-gkd-$seed.json').read().splitlines()[-1])['cpu_seconds'], 2))")
     theirs "trl-gkd-time-$seed" gkd "$seed" "$share"
   fi
   has text || continue

@@ -9,6 +9,7 @@
 #include "limbeck/base/error.h"
 #include "limbeck/base/f16.h"
 #include "limbeck/codec/encode.h"
+#include "limbeck/codec/group_search.h"
 #include "limbeck/codec/scale_search.h"
 
 namespace limbeck {
@@ -29,6 +30,9 @@ void decode_plain(Bytes bytes, std::span<float> weights) {
   for (std::size_t i = 0; i < weights.size(); ++i) {
     weights[i] = Read(load<Stored>(bytes.data() + i * sizeof(Stored)));
   }
+}
+void decode_halves(Bytes bytes, std::span<float> weights) {
+  codec::group_search().from_halves(bytes.data(), weights.size(), weights.data());
 }
 template <typename Stored, Stored (*Write)(float)>
 void encode_plain(std::span<const float> weights, const float*, std::byte* bytes) {
@@ -114,7 +118,7 @@ struct Codec {
 
 constexpr Codec kCodecs[] = {
     {f32, decode_plain<float, same>, encode_plain<float, same>},
-    {f16, decode_plain<std::uint16_t, f16_to_float>, encode_plain<std::uint16_t, float_to_f16>},
+    {f16, decode_halves, encode_plain<std::uint16_t, float_to_f16>},
     {bf16, decode_plain<std::uint16_t, from_bf16>, encode_plain<std::uint16_t, to_bf16>},
     {f64, decode_plain<double, from_double>, nullptr},
     {q4_0, decode_grid<q4_0>, encode_runs<BlockQ4_0>},

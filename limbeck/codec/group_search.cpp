@@ -1,6 +1,7 @@
 #include "limbeck/codec/group_search.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <iterator>
 
 #include "limbeck/base/f16.h"
@@ -107,6 +108,14 @@ void to_halves(const float* x, std::size_t n, std::uint16_t* out) noexcept {
   for (std::size_t i = 0; i < n; ++i) out[i] = float_to_f16(x[i]);
 }
 
+void from_halves(const std::byte* x, std::size_t n, float* out) noexcept {
+  for (std::size_t i = 0; i < n; ++i) {
+    std::uint16_t half;
+    std::memcpy(&half, x + i * sizeof half, sizeof half);
+    out[i] = f16_to_float(half);
+  }
+}
+
 }  // namespace
 
 constinit const GroupSearch kScalarSearch{.name = "scalar",
@@ -121,7 +130,8 @@ constinit const GroupSearch kScalarSearch{.name = "scalar",
                                           .level_codes = level_codes,
                                           .affine_codes = affine_codes,
                                           .importance_weights = weigh,
-                                          .halves = to_halves};
+                                          .halves = to_halves,
+                                          .from_halves = from_halves};
 
 std::span<const GroupSearch* const> supported_searches() {
   static const Supported supported;

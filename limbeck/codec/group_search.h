@@ -47,6 +47,8 @@ struct GroupSearch {
                              float mean_square, float* weights) noexcept;
   // float_to_f16 of each number that is one.
   void (*halves)(const float* x, std::size_t n, std::uint16_t* out) noexcept;
+  // f16_to_float of each; a NaN may come out with another payload. `x` need not be aligned.
+  void (*from_halves)(const std::byte* x, std::size_t n, float* out) noexcept;
 };
 
 extern const GroupSearch kScalarSearch;

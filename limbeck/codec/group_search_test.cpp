@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -141,6 +142,19 @@ TEST_P(Searches, Halves) {
   std::vector<std::uint16_t> halves(x.size() - 3);         // a tail
   GetParam()->halves(x.data(), halves.size(), halves.data());
   for (std::size_t i = 0; i < halves.size(); ++i) EXPECT_EQ(halves[i], float_to_f16(x[i])) << x[i];
+  std::vector<std::uint16_t> all(0x10001);  // and a tail
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint16_t>(i);
+  std::vector<float> floats(all.size());
+  GetParam()->from_halves(std::as_bytes(std::span(all)).data(), all.size(), floats.data());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const float expected = f16_to_float(all[i]);
+    if (std::isnan(expected)) {
+      EXPECT_TRUE(std::isnan(floats[i])) << i;
+    } else {
+      EXPECT_EQ(std::bit_cast<std::uint32_t>(floats[i]), std::bit_cast<std::uint32_t>(expected))
+          << i;
+    }
+  }
 }
 
 TEST_P(Searches, Levels) {

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "limbeck/base/error.h"
 #include "limbeck/codec/codec.h"
@@ -28,17 +29,21 @@ struct Sums {
 LIMBECK_WIDE void add_errors(std::span<const float> weights, std::span<const float> rounded,
                              Sums& sums) {
   constexpr std::size_t kLanes = 8;
-  double errors[kLanes] = {}, norms[kLanes] = {};
-  const auto add = [&](std::size_t i, std::size_t lane) {
-    const double w = weights[i], miss = w - double{rounded[i]};
-    errors[lane] += miss * miss;
-    norms[lane] += w * w;
+  typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
+  typedef double Doubles __attribute__((vector_size(kLanes * sizeof(double))));
+  Doubles errors = {}, norms = {};
+  const auto add = [&](std::size_t i, std::size_t n) __attribute__((always_inline)) {
+    Floats of_w = {}, of_q = {};
+    std::memcpy(&of_w, weights.data() + i, n * sizeof(float));
+    std::memcpy(&of_q, rounded.data() + i, n * sizeof(float));
+    const Doubles w = __builtin_convertvector(of_w, Doubles),
+                  miss = w - __builtin_convertvector(of_q, Doubles);
+    errors += miss * miss;
+    norms += w * w;
   };
   std::size_t i = 0;
-  for (; i + kLanes <= weights.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) add(i + lane, lane);
-  }
-  for (std::size_t lane = 0; i < weights.size(); ++i, ++lane) add(i, lane);
+  for (; i + kLanes <= weights.size(); i += kLanes) add(i, kLanes);
+  add(i, weights.size() - i);  // zeros change nothing
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
     sums.error += errors[lane];
     sums.norm += norms[lane];

@@ -37,6 +37,8 @@ constexpr std::array kTable = {
     LimitInfo{"regex.source_bytes", &Limits::regex_source_bytes, "bytes of a tokenizer's pattern"},
     LimitInfo{"regex.matches", &Limits::regex_matches, "steps of one match"},
     LimitInfo{"regex.depth", &Limits::regex_depth, "nested backtracking of one match"},
+    LimitInfo{"regex.milliseconds", &Limits::regex_milliseconds,
+              "processor time of a pattern on one text, and 1 more for each kilobyte"},
     LimitInfo{"template.source_bytes", &Limits::template_source_bytes, "bytes of a chat template"},
     LimitInfo{"template.nodes", &Limits::template_nodes, "nodes of its syntax tree"},
     LimitInfo{"template.parse_depth", &Limits::template_parse_depth, "nesting of its syntax"},

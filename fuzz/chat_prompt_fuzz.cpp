@@ -38,8 +38,7 @@ void end_of(std::string_view source) {
   static const Json config = parse_json(plain.to_tokenizer_config_json(), "made");
   Json with = config;
   with["chat_template"] = source;
-  const Tokenizer other =
-      Tokenizer::from_json(plain.to_tokenizer_json(), to_text(with), "made");
+  const Tokenizer other = Tokenizer::from_json(plain.to_tokenizer_json(), to_text(with), "made");
   const TokenId end = answer_end(other);
   fuzz::require(end >= 0 && end < other.vocab_size(), "an end is a token");
 }
@@ -55,7 +54,8 @@ std::size_t controls(const Tokenizer& of, const std::vector<TokenId>& ids) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   return fuzz::value_or_error([&] {
     auto all = fuzz::as_text(data, size);
-    const char kind = all.starts_with('p') || all.starts_with('t') || all.starts_with('e') ? all[0] : ' ';
+    const char kind =
+        all.starts_with('p') || all.starts_with('t') || all.starts_with('e') ? all[0] : ' ';
     if (kind != ' ') all.remove_prefix(1);
     if (kind == 'e') return end_of(replace_invalid_utf8(all));
     const auto end = std::min(all.find('\n'), all.size());

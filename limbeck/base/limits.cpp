@@ -35,7 +35,7 @@ constexpr std::array kTable = {
     LimitInfo{"tokenizer.merges", &Limits::tokenizer_merges, "merges of a BPE model"},
     LimitInfo{"tokenizer.piece_bytes", &Limits::tokenizer_piece_bytes, "bytes of a token"},
     LimitInfo{"regex.source_bytes", &Limits::regex_source_bytes, "bytes of a tokenizer's pattern"},
-    LimitInfo{"regex.matches", &Limits::regex_matches, "steps of one match"},
+    LimitInfo{"regex.matches", &Limits::regex_matches, "steps of one match within a kilobyte"},
     LimitInfo{"regex.depth", &Limits::regex_depth, "nested backtracking of one match"},
     LimitInfo{"regex.milliseconds", &Limits::regex_milliseconds,
               "processor time of a pattern on one text, and 1 more for each kilobyte"},

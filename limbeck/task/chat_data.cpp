@@ -129,8 +129,7 @@ DataFile read_chat(const std::vector<Row>& rows, const std::string& file,
         any = true;
       }
       constexpr std::size_t kMessageBytes = 200;  // what a short one takes in memory
-      before_bytes +=
-          kMessageBytes + message["content"].get_ref<const std::string&>().size();
+      before_bytes += kMessageBytes + message["content"].get_ref<const std::string&>().size();
       before.push_back(std::move(message));
     }
     if (!any) {

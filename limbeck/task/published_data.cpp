@@ -36,7 +36,8 @@ class Slots {
  public:
   void add(std::string slot, std::string_view value) {
     const auto [found, fresh] = at_.try_emplace(std::move(slot), values_.size());
-    if (fresh) values_.emplace_back(found->first, value);
+    if (fresh)
+      values_.emplace_back(found->first, value);
     else
       values_[found->second].second.append(", ").append(value);
   }
@@ -145,8 +146,9 @@ DataFile read_squad(const Json& root, const std::string& file) {
       const std::string context = required_text(paragraph, "context", file);
       const Json& questions = required_list(paragraph, "qas", file);
       if (context.size() * questions.size() > kMostCopied)
-        fail(ErrorKind::usage, "{}: a context of {} bytes has {} questions, each of which repeats it",
-             file, context.size(), questions.size());
+        fail(ErrorKind::usage,
+             "{}: a context of {} bytes has {} questions, each of which repeats it", file,
+             context.size(), questions.size());
       for (const Json& question : questions) {
         const std::string where = fmt::format("{}: question {}", file, out.examples.size() + 1);
         Json answers = Json::array();

@@ -51,7 +51,7 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, std::vector<std::string
 std::vector<Section> AddedTokens::find(
     std::string_view text, const std::function<bool(std::size_t, std::size_t)>& trusted) const {
   std::vector<Section> sections;
-  std::size_t done = 0;  // everything before it is in a section
+  std::size_t done = 0;                         // everything before it is in a section
   std::size_t blanks_from = 0, blanks_end = 0;  // looked at once, however many tokens end in them
   for (std::size_t at = 0; at < text.size() && !tokens_.empty();) {
     std::size_t length = 0;

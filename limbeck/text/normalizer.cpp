@@ -45,9 +45,8 @@ Step on_code_points(std::function<void(std::uint32_t, std::string&)> map) {
 
 template <unicode::Form form>
 void add_form(Fields&, Steps& steps) {
-  steps.push_back(on_each([](const std::string& text, const TextGrowth&) {
-    return unicode::normalize(text, form);
-  }));
+  steps.push_back(on_each(
+      [](const std::string& text, const TextGrowth&) { return unicode::normalize(text, form); }));
 }
 
 void add_lowercase(Fields&, Steps& steps) {
@@ -56,12 +55,12 @@ void add_lowercase(Fields&, Steps& steps) {
 }
 
 void add_prepend(Fields& fields, Steps& steps) {
-  steps.push_back([prefix = fields.required_text("prepend")](std::vector<TextRun>& runs,
-                                                             const TextGrowth&) {
-    const auto first =
-        std::ranges::find_if(runs, [](const TextRun& run) { return !run.text.empty(); });
-    if (first != runs.end()) first->text.insert(0, prefix);
-  });
+  steps.push_back(
+      [prefix = fields.required_text("prepend")](std::vector<TextRun>& runs, const TextGrowth&) {
+        const auto first =
+            std::ranges::find_if(runs, [](const TextRun& run) { return !run.text.empty(); });
+        if (first != runs.end()) first->text.insert(0, prefix);
+      });
 }
 
 std::string replace_all(const std::string& text, const std::string& what, const std::string& by,
@@ -146,9 +145,8 @@ void add_strip_accents(Fields&, Steps& steps) {
 }
 
 void add_byte_level(Fields&, Steps& steps) {
-  steps.push_back(on_each([](const std::string& text, const TextGrowth&) {
-    return byte_level::to_characters(text);
-  }));
+  steps.push_back(on_each(
+      [](const std::string& text, const TextGrowth&) { return byte_level::to_characters(text); }));
 }
 
 // Sentencepiece's nmt rules: controls vanish, odd blanks become plain ones.

@@ -174,7 +174,8 @@ class PieceDecoderReader {
     constexpr std::size_t kMost = 64;
     growth_ = times > kMost ? times : growth_ * std::max<std::size_t>(times, 1);
     if (growth_ > kMost)
-      fail(ErrorKind::format, "{}: makes a piece more than {} times as long", fields.where(), kMost);
+      fail(ErrorKind::format, "{}: makes a piece more than {} times as long", fields.where(),
+           kMost);
   }
 
   void add_replace(Fields& fields) {

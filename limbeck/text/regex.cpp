@@ -44,16 +44,17 @@ struct Regex::Code {
 
   // The same, calling back as it goes; made when first needed.
   const pcre2_code* watched() const {
-    std::call_once(once, [this] { watched_code = compile(PCRE2_AUTO_CALLOUT, PCRE2_JIT_COMPLETE); });
+    std::call_once(once,
+                   [this] { watched_code = compile(PCRE2_AUTO_CALLOUT, PCRE2_JIT_COMPLETE); });
     return watched_code.get();
   }
 
   std::unique_ptr<pcre2_code, CodeFree> compile(std::uint32_t options, std::uint32_t jit) const {
     int error = 0;
     PCRE2_SIZE offset = 0;
-    std::unique_ptr<pcre2_code, CodeFree> made(pcre2_compile(
-        reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-        PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | options, &error, &offset, nullptr));
+    std::unique_ptr<pcre2_code, CodeFree> made(
+        pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | options, &error, &offset, nullptr));
     if (!made) {
       fail(ErrorKind::format, "{}: pattern '{}': {} (at {} of '{}')", origin, pattern,
            message_of(error), offset, translated);
@@ -85,9 +86,9 @@ Regex Regex::compile(std::string_view pattern, std::string_view origin) {
 }
 
 // Looks for one match after another. PCRE2's own limits count steps, but its compiled code takes a
-// run of characters as one: `a*a*b` on n of them takes n^2 and stays below. So a match is looked for
-// within some bytes first, as if more would come; one that reaches their end is looked for again in
-// all of the text, with code that calls back, so that the time can be looked at.
+// run of characters as one: `a*a*b` on n of them takes n^2 and stays below. So a match is looked
+// for within some bytes first, as if more would come; one that reaches their end is looked for
+// again in all of the text, with code that calls back, so that the time can be looked at.
 class Regex::Search {
  public:
   Search(const Code& code, std::string_view text)
@@ -127,8 +128,8 @@ class Regex::Search {
     while (true) {
       const std::size_t end = boundary(from + std::min(kNear, text_.size() - from));
       const bool whole = end == text_.size();
-      const int result = match(code_.code.get(), code_.context.get(), from, end,
-                               whole ? 0 : PCRE2_PARTIAL_HARD);
+      const int result =
+          match(code_.code.get(), code_.context.get(), from, end, whole ? 0 : PCRE2_PARTIAL_HARD);
       if (result == PCRE2_ERROR_PARTIAL) return find_far(from);
       // An empty match where the bytes end has not seen what comes there.
       if (result >= 0 && (whole || pcre2_get_ovector_pointer(data_.get())[0] < end)) return true;
@@ -145,6 +146,7 @@ class Regex::Search {
         return static_cast<Search*>(search)->late() ? PCRE2_ERROR_CALLOUT : 0;
       };
       pcre2_set_callout(watching_.get(), called, this);
+      pcre2_set_match_limit(watching_.get(), ~std::uint32_t{0});  // the time is the limit
     }
     return match(code_.watched(), watching_.get(), from, text_.size(), 0) >= 0;
   }
@@ -155,8 +157,8 @@ class Regex::Search {
     return at;
   }
 
-  int match(const pcre2_code* code, pcre2_match_context* context, std::size_t from,
-            std::size_t end, std::uint32_t options) const {
+  int match(const pcre2_code* code, pcre2_match_context* context, std::size_t from, std::size_t end,
+            std::uint32_t options) const {
     const auto attempt = [&](std::uint32_t how) {
       return pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text_.data()), end, from,
                          PCRE2_NO_UTF_CHECK | options | how, data_.get(), context);
@@ -171,9 +173,12 @@ class Regex::Search {
     return result;
   }
 
-  // Looks at the time now and then.
+  // Looks at the time now and then; for most words, which are short, never.
   bool late() {
-    return ++steps_ % kStepsPerLook == 0 && thread_seconds() - start_s_ > most_s_;
+    if (++steps_ % kStepsPerLook != 0) return false;
+    const double now_s = thread_seconds();
+    if (start_s_ < 0) start_s_ = now_s;
+    return now_s - start_s_ > most_s_;
   }
   void look() {
     if (late()) refuse_late();
@@ -188,7 +193,7 @@ class Regex::Search {
   std::string_view text_;
   std::unique_ptr<pcre2_match_data, DataFree> data_;
   std::unique_ptr<pcre2_match_context, ContextFree> watching_;
-  double most_s_, start_s_ = thread_seconds();
+  double most_s_, start_s_ = -1;  // since the first look
   std::size_t steps_ = 0;
 };
 

@@ -1,8 +1,7 @@
 // Small tokenizer files, and texts, that would take minutes or gigabytes: each ends in time, most
 // with an error.
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/patience_test.h"
@@ -34,8 +33,7 @@ Json in_sequence(const char* list, const Json& step, int times) {
   return {{"type", "Sequence"}, {list, steps}};
 }
 
-const Json kDouble = {
-    {"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
+const Json kDouble = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
 
 // What from_json or, where it is accepted, encode says.
 std::string refusal(const Json& json, std::string_view text) {
@@ -52,12 +50,11 @@ TEST(TokenizerBombs, StepsThatDoubleATextAreStopped) {
   const auto normalizer = with("normalizer", in_sequence("normalizers", kDouble, 60));
   EXPECT_NE(refusal(normalizer, "aaaa").find("bomb.json: normalizer: makes a text longer than"),
             std::string::npos);
-  const auto pattern = with(
-      "normalizer", in_sequence("normalizers",
-                                {{"type", "Replace"},
-                                 {"pattern", {{"Regex", "a"}}},
-                                 {"content", repeated("a", 1000)}},
-                                9));
+  const auto pattern = with("normalizer", in_sequence("normalizers",
+                                                      {{"type", "Replace"},
+                                                       {"pattern", {{"Regex", "a"}}},
+                                                       {"content", repeated("a", 1000)}},
+                                                      9));
   EXPECT_NE(refusal(pattern, "aaaa").find("longer than"), std::string::npos);
   const Json bytes = {{"type", "ByteLevel"}, {"use_regex", false}, {"add_prefix_space", false}};
   const auto pre = with("pre_tokenizer", in_sequence("pretokenizers", bytes, 60));

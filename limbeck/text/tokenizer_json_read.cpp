@@ -42,8 +42,8 @@ class Reader {
     if (!json.is_object()) return json;
     Json kept = Json::object();
     // Keys are unique already; looking for each would take the square of their number.
-    auto& members = static_cast<std::vector<Json::object_t::value_type>&>(
-        kept.get_ref<Json::object_t&>());
+    auto& members =
+        static_cast<std::vector<Json::object_t::value_type>&>(kept.get_ref<Json::object_t&>());
     for (const auto& [key, value] : json.items())
       if (!value.is_null()) members.emplace_back(key, without_nulls(value));
     return kept;

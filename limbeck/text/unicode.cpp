@@ -116,8 +116,8 @@ std::string normalize(std::string_view text, Form form) {
   const auto option = static_cast<utf8proc_option_t>(options);
   std::vector<utf8proc_int32_t> points = decomposed(text, option);
   order_marks(points);
-  const auto length = utf8proc_normalize_utf32(
-      points.data(), static_cast<utf8proc_ssize_t>(points.size()), option);
+  const auto length =
+      utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()), option);
   std::string out;
   out.reserve(text.size());
   for (utf8proc_ssize_t i = 0; i < length; ++i) {

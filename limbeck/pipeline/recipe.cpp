@@ -1,6 +1,8 @@
 #include "limbeck/pipeline/recipe.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "limbeck/base/fields.h"
 #include "limbeck/base/terminal.h"
@@ -67,12 +69,12 @@ class RecipeReader {
       return;
     }
     if (!list->is_array() || list->empty()) top.refuse("seeds", "must be a list of numbers");
+    std::set<std::uint64_t> seen;
     for (const Json& seed : *list) {
       if (!seed.is_number_integer() || seed.get<std::int64_t>() < 0)
         top.refuse("seeds", "must be a list of numbers >= 0");
       const auto value = seed.get<std::uint64_t>();
-      if (std::ranges::find(recipe.seeds, value) != recipe.seeds.end())
-        top.refuse("seeds", "names a seed twice");
+      if (!seen.insert(value).second) top.refuse("seeds", "names a seed twice");
       recipe.seeds.push_back(value);
     }
   }
@@ -211,20 +213,17 @@ class RecipeReader {
 
   // The form, and the method where two steps of one model share a form.
   void name_steps(Recipe& recipe) const {
+    using Form = std::pair<bool, std::string>;
+    std::map<Form, std::set<std::string>> methods;
     for (QuantizeStep& step : recipe.quantize) {
-      std::size_t of_form = 0, same = 0;
-      for (const QuantizeStep& other : recipe.quantize) {
-        if (other.of_teacher != step.of_teacher || other.form.label() != step.form.label())
-          continue;
-        ++of_form;
-        same += other.method == step.method;
-      }
       step.name = step.form.label();
-      if (same > 1)
+      if (!methods[{step.of_teacher, step.name}].insert(step.method).second)
         fail(ErrorKind::usage, "{}: {}{} stands there twice", where("quantize"), step.name,
              step.method.empty() ? "" : " by " + step.method);
-      if (of_form > 1 && !step.method.empty()) step.name += "-" + step.method;
     }
+    for (QuantizeStep& step : recipe.quantize)
+      if (methods[{step.of_teacher, step.name}].size() > 1 && !step.method.empty())
+        step.name += "-" + step.method;
   }
 
   static QuantizedForm read_form(Fields& fields) {

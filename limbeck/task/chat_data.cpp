@@ -107,6 +107,7 @@ DataFile read_chat(const std::vector<Row>& rows, const std::string& file,
       merge_tools(out.tools, row.value["tools"], where);
     }
     Json before = Json::array();
+    std::size_t before_bytes = 0, copied_bytes = 0;
     const auto& messages = row.value[key];
     bool any = false;
     for (std::size_t i = 0; i < messages.size(); ++i) {
@@ -114,6 +115,11 @@ DataFile read_chat(const std::vector<Row>& rows, const std::string& file,
       const bool last = i + 1 == messages.size();
       if (message["role"] == "assistant" && !before.empty() && (last || options.turns == "all")) {
         if (Json answer = answer_of(message, kind); !answer.is_null()) {
+          copied_bytes += before_bytes;
+          if (copied_bytes > kMostCopied)
+            fail_try(ErrorKind::usage, "turns: last learns from the last answer alone",
+                     "{}: {} messages are too many to repeat before each answer", where,
+                     messages.size());
           out.examples.push_back({input_of(before), std::move(answer), where});
           any = true;
         }
@@ -122,6 +128,8 @@ DataFile read_chat(const std::vector<Row>& rows, const std::string& file,
         out.examples.push_back({input_of(before), std::nullopt, where});
         any = true;
       }
+      constexpr std::size_t kMessageBytes = 200;  // what a short one takes in memory
+      before_bytes += kMessageBytes + message["content"].get_ref<const std::string&>().size();
       before.push_back(std::move(message));
     }
     if (!any) {

@@ -13,6 +13,10 @@
 
 namespace limbeck {
 
+// Bytes that the examples made of one row may repeat of it: a context before each of its
+// questions, a conversation's beginning before each of its answers.
+inline constexpr std::size_t kMostCopied = std::size_t{256} << 20;
+
 // The `data:` part of task.yaml.
 struct DataOptions {
   std::vector<std::string> train, test;  // paths as written; empty: train.jsonl, test.jsonl

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/sha256.h"
 #include "limbeck/task/words.h"
 
 namespace limbeck {
@@ -66,13 +68,20 @@ std::string number_text(const Json& value) {
   return value.dump();
 }
 
+// Each leaf has its own path: one long key above many leaves would fill the machine.
+std::string short_path(std::string path) {
+  constexpr std::size_t kLongest = 256;
+  return path.size() > kLongest ? sha256_hex(path) : std::move(path);
+}
+
 void collect(const Json& value, const std::string& path, std::vector<Leaf>& out) {
   if (value.is_object()) {
     for (const auto& [key, member] : value.items()) {
-      collect(member, path.empty() ? key : path + "." + key, out);
+      collect(member, short_path(path.empty() ? key : path + "." + key), out);
     }
   } else if (value.is_array()) {
-    for (const Json& member : value) collect(member, path + "[]", out);
+    const std::string inside = short_path(path + "[]");
+    for (const Json& member : value) collect(member, inside, out);
   } else if (value.is_string()) {
     // The prefix keeps the string "1" apart from the number 1.
     out.push_back({path, "\"" + std::string(trimmed(value.get_ref<const std::string&>()))});
@@ -111,15 +120,20 @@ Json in_schema_order(const Json& value, const Json& schema) {
   }
   if (!value.is_object()) return value;
   Json out = Json::object();
-  const bool ordered = schema.is_object() && schema.contains("properties");
-  if (ordered) {
+  // Keys of a value are unique: no search for duplicates needed.
+  auto& members =
+      static_cast<std::vector<Json::object_t::value_type>&>(out.get_ref<Json::object_t&>());
+  std::unordered_set<std::string> placed;
+  if (schema.is_object() && schema.contains("properties")) {
     for (const auto& [key, property] : schema["properties"].items()) {
-      if (value.contains(key)) out[key] = in_schema_order(value[key], property);
+      const auto found = value.find(key);
+      if (found == value.end()) continue;
+      members.emplace_back(key, in_schema_order(*found, property));
+      placed.insert(key);
     }
   }
-  for (const auto& [key, member] : value.items()) {
-    if (!out.contains(key)) out[key] = member;
-  }
+  for (const auto& [key, member] : value.items())
+    if (!placed.contains(key)) members.emplace_back(key, member);
   return out;
 }
 
@@ -132,13 +146,17 @@ bool same_value(const Json& a, const Json& b) {
     return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), same_value);
   }
   if (!a.is_object() || !b.is_object()) return a == b;
-  const auto covered = [](const Json& one, const Json& other) {
-    return std::all_of(one.items().begin(), one.items().end(), [&](const auto& item) {
-      if (item.value().is_null()) return !other.contains(item.key()) || other[item.key()].is_null();
-      return other.contains(item.key()) && same_value(item.value(), other[item.key()]);
-    });
+  // In the order of their keys, each looked at once: an answer may have as many as it likes.
+  const auto members = [](const Json& object) {
+    std::vector<std::pair<std::string_view, const Json*>> there;
+    for (const auto& [key, value] : object.items())
+      if (!value.is_null()) there.emplace_back(key, &value);
+    std::ranges::sort(there, {}, [](const auto& member) { return member.first; });
+    return there;
   };
-  return covered(a, b) && covered(b, a);
+  return std::ranges::equal(members(a), members(b), [](const auto& one, const auto& other) {
+    return one.first == other.first && same_value(*one.second, *other.second);
+  });
 }
 
 std::vector<Leaf> leaves(const Json& record) {

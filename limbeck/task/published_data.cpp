@@ -2,7 +2,8 @@
 // and DSTC8 spans (Coope et al. 2020, 2005.08866), SQuAD (Rajpurkar et al. 2016 and 2018).
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/utf8.h"
@@ -30,10 +31,28 @@ std::string required_text(const Json& object, const char* key, const std::string
   return value.get<std::string>();
 }
 
-void add_slot(Json& record, const std::string& slot, std::string value) {
-  record[slot] =
-      record.contains(slot) ? record[slot].get<std::string>() + ", " + value : std::move(value);
-}
+// The values of an utterance's slots, several of one slot joined by commas.
+class Slots {
+ public:
+  void add(std::string slot, std::string_view value) {
+    const auto [found, fresh] = at_.try_emplace(std::move(slot), values_.size());
+    if (fresh)
+      values_.emplace_back(found->first, value);
+    else
+      values_[found->second].second.append(", ").append(value);
+  }
+  Json record() const {
+    Json all = Json::object();
+    auto& members =
+        static_cast<std::vector<Json::object_t::value_type>&>(all.get_ref<Json::object_t&>());
+    for (const auto& [slot, value] : values_) members.emplace_back(slot, value);  // all differ
+    return all;
+  }
+
+ private:
+  std::unordered_map<std::string, std::size_t> at_;
+  std::vector<std::pair<std::string, std::string>> values_;
+};
 
 std::int64_t position(const Json& span, const char* key, std::int64_t fallback,
                       const std::string& where) {
@@ -43,19 +62,23 @@ std::int64_t position(const Json& span, const char* key, std::int64_t fallback,
   return span[key].get<std::int64_t>();
 }
 
+// Where each code point begins, and the end.
+std::vector<std::size_t> code_points(std::string_view text) {
+  std::vector<std::size_t> offsets;
+  for (std::size_t at = 0; at < text.size(); at += code_point_at(text, at).bytes)
+    offsets.push_back(at);
+  offsets.push_back(text.size());
+  return offsets;
+}
+
 // Characters [start, end) counted in code points.
-std::string characters(const std::string& text, std::int64_t start, std::int64_t end,
-                       const std::string& where) {
-  std::size_t offset = 0, begin = text.size();
-  std::int64_t at = 0;
-  for (; offset < text.size() && at < end; ++at) {
-    if (at == start) begin = offset;
-    offset += code_point_at(text, offset).bytes;
-  }
-  if (start < 0 || at != end || start >= end) {
+std::string_view characters(std::string_view text, const std::vector<std::size_t>& offsets,
+                            std::int64_t start, std::int64_t end, const std::string& where) {
+  if (start < 0 || start >= end || end >= static_cast<std::int64_t>(offsets.size())) {
     fail(ErrorKind::usage, "{}: span [{}, {}) is outside the text", where, start, end);
   }
-  return text.substr(begin, offset - begin);
+  const std::size_t begin = offsets[static_cast<std::size_t>(start)];
+  return text.substr(begin, offsets[static_cast<std::size_t>(end)] - begin);
 }
 
 }  // namespace
@@ -70,13 +93,13 @@ DataFile read_snips(const Json& root, const std::string& file, TaskKind kind) {
     for (const Json& utterance : utterances) {
       const std::string where = fmt::format("{}:{}[{}]", file, intent, index++);
       std::string text;
-      Json slots = Json::object();
+      Slots slots;
       for (const Json& chunk : required_list(utterance, "data", where)) {
         const std::string piece = required_text(chunk, "text", where);
         text += piece;
-        if (chunk.contains("entity")) add_slot(slots, required_text(chunk, "entity", where), piece);
+        if (chunk.contains("entity")) slots.add(required_text(chunk, "entity", where), piece);
       }
-      Json answer = kind == TaskKind::classification ? Json(intent) : slots;
+      Json answer = kind == TaskKind::classification ? Json(intent) : slots.record();
       out.examples.push_back({text, std::move(answer), where});
     }
   }
@@ -101,17 +124,17 @@ DataFile read_spans(const Json& root, const std::string& file) {
       if (!asked.empty()) input["asked"] = asked;
     }
     input["text"] = text;
-    Json slots = Json::object();
+    Slots slots;
     if (item.contains("labels")) {
+      const auto offsets = code_points(text);
       for (const Json& label : required_list(item, "labels", where)) {
         const std::string slot = required_text(label, "slot", where);
         const Json& span = required(label, "valueSpan", where);
-        add_slot(slots, slot,
-                 characters(text, position(span, "startIndex", 0, where),
-                            position(span, "endIndex", -1, where), where));
+        slots.add(slot, characters(text, offsets, position(span, "startIndex", 0, where),
+                                   position(span, "endIndex", -1, where), where));
       }
     }
-    out.examples.push_back({std::move(input), std::move(slots), where});
+    out.examples.push_back({std::move(input), slots.record(), where});
   }
   return out;
 }
@@ -121,14 +144,18 @@ DataFile read_squad(const Json& root, const std::string& file) {
   for (const Json& article : required_list(root, "data", file)) {
     for (const Json& paragraph : required_list(article, "paragraphs", file)) {
       const std::string context = required_text(paragraph, "context", file);
-      for (const Json& question : required_list(paragraph, "qas", file)) {
+      const Json& questions = required_list(paragraph, "qas", file);
+      if (context.size() * questions.size() > kMostCopied)
+        fail(ErrorKind::usage,
+             "{}: a context of {} bytes has {} questions, each of which repeats it", file,
+             context.size(), questions.size());
+      for (const Json& question : questions) {
         const std::string where = fmt::format("{}: question {}", file, out.examples.size() + 1);
         Json answers = Json::array();
+        std::unordered_set<std::string> seen;
         for (const Json& answer : required_list(question, "answers", where)) {
           const std::string text = required_text(answer, "text", where);
-          if (std::find(answers.begin(), answers.end(), text) == answers.end()) {
-            answers.push_back(text);
-          }
+          if (seen.insert(text).second) answers.push_back(text);
         }
         if (answers.empty()) answers.push_back("");
         Json input = {{"context", context},

@@ -1,9 +1,13 @@
 // Answers read and scored for each kind of task.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/patience_test.h"
+#include "limbeck/task/json_answer.h"
 #include "limbeck/task/overlap.h"
 #include "limbeck/task/task.h"
+#include "limbeck/task/tool_call.h"
 
 namespace limbeck {
 namespace {
@@ -190,6 +194,25 @@ TEST(Answers, GoldSpelledOutScoresFullMarks) {
   const Json call = json(R"({"name": "book", "arguments": {"nights": 4, "city": "Oslo"}})");
   EXPECT_EQ(answer_text(calls, call), R"({"name":"book","arguments":{"city":"Oslo","nights":4}})");
   EXPECT_EQ(score_answer(calls, answer_text(calls, call), call).primary, 1);
+}
+
+// Answers that a careless comparison would take days for: both sides nested, and many members.
+TEST(Answers, AreComparedInTime) {
+  const ProcessTime time;
+  Json nested = 1;
+  for (int depth = 0; depth < 60; ++depth) nested = Json{{"a", std::move(nested)}};
+  EXPECT_TRUE(same_value(nested, Json(nested)));
+  std::string many = R"({"name":"book","arguments":{"city":"Oslo")";
+  for (int i = 0; i < 100'000; ++i) many += fmt::format(R"(,"{}":1)", i);
+  const Json gold = json(R"({"name": "book", "arguments": {"city": "Oslo"}})");
+  EXPECT_LT(score_answer(calls_task(), many + "}}", gold).primary, 1);
+  const Json call = json(many + "}}");
+  EXPECT_TRUE(same_call(nullptr, call, call));
+  EXPECT_EQ(in_schema_order(call["arguments"], nullptr), call["arguments"]);
+  Json leafy = {{std::string(1'000'000, 'k'), Json::array()}};
+  for (int i = 0; i < 100'000; ++i) leafy.front().push_back(1);
+  EXPECT_EQ(leaves(leafy).size(), 100'000u);  // 100 GB, were their paths spelled out
+  EXPECT_LT(time.seconds(), 3 * kPatience);
 }
 
 }  // namespace

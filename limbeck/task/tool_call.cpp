@@ -2,6 +2,7 @@
 #include "limbeck/task/tool_call.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "limbeck/base/error.h"
@@ -18,8 +19,8 @@ const Json& member(const Json& object, std::string_view key) {
 }
 
 // The arguments with every default of the definition filled in and nulls left out.
-Json full_arguments(const Json& tools, const Json& call) {
-  Json full = Json::object();
+std::map<std::string, Json> full_arguments(const Json& tools, const Json& call) {
+  std::map<std::string, Json> full;  // a call may have as many as it likes
   const Json* function = find_function(tools, call["name"].get_ref<const std::string&>());
   const Json& arguments = call["arguments"];
   if (function != nullptr) {
@@ -31,8 +32,7 @@ Json full_arguments(const Json& tools, const Json& call) {
   for (const auto& [key, value] : arguments.items()) {
     if (!value.is_null()) full[key] = value;
   }
-  for (auto it = full.begin(); it != full.end();)
-    it = it->is_null() ? full.erase(it) : std::next(it);
+  std::erase_if(full, [](const auto& argument) { return argument.second.is_null(); });
   return full;
 }
 
@@ -120,18 +120,23 @@ std::vector<Json> normal_calls(const Json& calls, std::string_view where) {
 }
 
 bool same_call(const Json& tools, const Json& a, const Json& b) {
-  return a["name"] == b["name"] && same_value(full_arguments(tools, a), full_arguments(tools, b));
+  return a["name"] == b["name"] &&
+         std::ranges::equal(full_arguments(tools, a), full_arguments(tools, b),
+                            [](const auto& one, const auto& other) {
+                              return one.first == other.first &&
+                                     same_value(one.second, other.second);
+                            });
 }
 
 double staged_score(const Json& tools, const Json& call, const Json& gold) {
   if (call["name"] != gold["name"]) return 0;
-  const Json predicted = full_arguments(tools, call), expected = full_arguments(tools, gold);
+  const auto predicted = full_arguments(tools, call), expected = full_arguments(tools, gold);
   std::size_t right = 0, both = 0;
-  for (const auto& [key, value] : expected.items()) {
+  for (const auto& [key, value] : expected) {
     ++both;
-    right += predicted.contains(key) && same_value(predicted[key], value);
+    right += predicted.contains(key) && same_value(predicted.at(key), value);
   }
-  for (const auto& item : predicted.items()) both += !expected.contains(item.key());
+  for (const auto& [key, value] : predicted) both += !expected.contains(key);
   return both == 0 ? 1 : 0.5 + 0.5 * static_cast<double>(right) / static_cast<double>(both);
 }
 

@@ -51,7 +51,8 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, std::vector<std::string
 std::vector<Section> AddedTokens::find(
     std::string_view text, const std::function<bool(std::size_t, std::size_t)>& trusted) const {
   std::vector<Section> sections;
-  std::size_t done = 0;  // everything before it is in a section
+  std::size_t done = 0;                         // everything before it is in a section
+  std::size_t blanks_from = 0, blanks_end = 0;  // looked at once, however many tokens end in them
   for (std::size_t at = 0; at < text.size() && !tokens_.empty();) {
     std::size_t length = 0;
     const AddedToken* token = nullptr;
@@ -69,7 +70,13 @@ std::vector<Section> AddedTokens::find(
     at = end;
     if (token->single_word && !stands_alone(text, begin, end)) continue;
     if (token->lstrip) begin = before_blanks(text, begin, done);
-    if (token->rstrip) end = after_blanks(text, end);
+    if (token->rstrip) {
+      if (end < blanks_from || end > blanks_end) {
+        blanks_from = end;
+        blanks_end = after_blanks(text, end);
+      }
+      end = blanks_end;
+    }
     if (done < begin) sections.push_back({done, begin, std::nullopt});
     sections.push_back({begin, end, token->id});
     done = end;

@@ -83,7 +83,7 @@ std::optional<Charsmap::Match> Charsmap::longest(std::string_view text) const {
   return last;
 }
 
-std::string Charsmap::apply(std::string_view text) const {
+std::string Charsmap::apply(std::string_view text, const TextGrowth& growth) const {
   constexpr std::size_t kLongCluster = 6;  // bytes; spm_precompiled's number
   std::string out;
   out.reserve(text.size());
@@ -91,6 +91,7 @@ std::string Charsmap::apply(std::string_view text) const {
     const std::string_view cluster = text.substr(i, unicode::grapheme_bytes(text.substr(i)));
     i += cluster.size();
     const auto whole = cluster.size() < kLongCluster ? shortest(cluster) : std::nullopt;
+    growth.check(out.size());
     if (whole) {
       out += whole->replacement;
       continue;
@@ -99,6 +100,7 @@ std::string Charsmap::apply(std::string_view text) const {
       const std::string_view character = cluster.substr(j, code_point_at(cluster, j).bytes);
       const auto match = shortest(character);
       out += match ? match->replacement : character;
+      growth.check(out.size());
       j += character.size();
     }
   }

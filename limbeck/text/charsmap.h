@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "limbeck/text/text_growth.h"
+
 namespace limbeck {
 
 class Charsmap {
@@ -27,8 +29,8 @@ class Charsmap {
   std::optional<Match> longest(std::string_view text) const;
 
   // As huggingface/tokenizers does it (spm_precompiled): a grapheme cluster of under 6 bytes is
-  // looked up as a whole, and else by characters.
-  std::string apply(std::string_view text) const;
+  // looked up as a whole, and else by characters. Throws Error{format} as `growth` does.
+  std::string apply(std::string_view text, const TextGrowth& growth) const;
 
  private:
   template <typename Found>

@@ -257,9 +257,15 @@ class GgufVocabularyReader {
   }
 
   void cut(std::size_t id, std::uint32_t rank) {
+    constexpr std::size_t kMostTried = std::size_t{1} << 30;  // bytes; a second's work
     const std::string_view piece = *model_.pieces[id];
     for (std::size_t i = code_point_at(piece, 0).bytes; i < piece.size();
          i += code_point_at(piece, i).bytes) {
+      if ((tried_ += piece.size()) > kMostTried) {
+        fail(ErrorKind::format,
+             "{}: tokens this long have too many ways to be cut: tokenizer.ggml.merges is needed",
+             file_.origin());
+      }
       const auto left = ids_.find(piece.substr(0, i)), right = ids_.find(piece.substr(i));
       if (left == ids_.end() || right == ids_.end()) continue;
       if (!is_text(static_cast<std::size_t>(left->second)) ||
@@ -325,6 +331,7 @@ class GgufVocabularyReader {
   TokenizerSpec spec_;
   ModelSpec& model_ = spec_.model;
   std::vector<std::int32_t> kinds_;
+  std::size_t tried_ = 0;  // bytes of the pieces that were cut, each cut counted
   std::unordered_map<std::string_view, TokenId> ids_;  // views into the file's metadata
 };
 

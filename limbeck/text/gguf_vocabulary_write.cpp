@@ -49,12 +49,10 @@ class GgufVocabularyWriter {
   // The kinds of a normalizer or pre-tokenizer, sequences flattened.
   static void types_of(const Json& json, std::vector<const Json*>& out) {
     if (json.is_null()) return;
-    for (const char* list : {"normalizers", "pretokenizers"}) {
-      if (!json.contains(list)) continue;
-      for (const Json& part : json.at(list)) types_of(part, out);
-      return;
-    }
-    out.push_back(&json);
+    if (json.at("type") != "Sequence") return out.push_back(&json);
+    for (const char* list : {"normalizers", "pretokenizers"})
+      if (json.contains(list))
+        for (const Json& part : json.at(list)) types_of(part, out);
   }
 
   static int stored_kind(TokenKind kind) {
@@ -171,7 +169,10 @@ class GgufVocabularyWriter {
   }
 
   // Readers of scores merge whatever two pieces form a third. Do the merges name every such pair?
+  // No, where pieces are so long that trying would take more than a second.
   bool names_all_pairs() const {
+    constexpr std::size_t kMostTried = std::size_t{1} << 30;  // bytes
+    std::size_t tried = 0;
     std::unordered_set<std::string_view> texts;
     for (std::size_t id = 0; id < model_.pieces.size(); ++id) {
       const bool text = kinds_[id] == TokenKind::normal || kinds_[id] == TokenKind::user_defined;
@@ -179,6 +180,7 @@ class GgufVocabularyWriter {
     }
     std::size_t pairs = 0;
     for (const std::string_view piece : texts) {
+      if ((tried += piece.size() * piece.size()) > kMostTried) return false;
       for (std::size_t i = 1; i < piece.size(); ++i) {
         pairs += texts.contains(piece.substr(0, i)) && texts.contains(piece.substr(i));
       }

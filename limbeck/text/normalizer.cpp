@@ -20,15 +20,15 @@ using Step = Normalizer::Step;
 using Steps = std::vector<Step>;
 
 // A step that sees one run at a time.
-Step on_each(std::function<std::string(const std::string&)> change) {
-  return [change = std::move(change)](std::vector<TextRun>& runs) {
-    for (TextRun& run : runs) run.text = change(run.text);
+Step on_each(std::function<std::string(const std::string&, const TextGrowth&)> change) {
+  return [change = std::move(change)](std::vector<TextRun>& runs, const TextGrowth& growth) {
+    for (TextRun& run : runs) run.text = change(run.text, growth);
   };
 }
 
 // A step that maps code points: `map` appends what becomes of one.
 Step on_code_points(std::function<void(std::uint32_t, std::string&)> map) {
-  return [map = std::move(map)](std::vector<TextRun>& runs) {
+  return [map = std::move(map)](std::vector<TextRun>& runs, const TextGrowth&) {
     for (TextRun& run : runs) {
       std::string out;
       out.reserve(run.text.size());
@@ -45,7 +45,8 @@ Step on_code_points(std::function<void(std::uint32_t, std::string&)> map) {
 
 template <unicode::Form form>
 void add_form(Fields&, Steps& steps) {
-  steps.push_back(on_each([](const std::string& text) { return unicode::normalize(text, form); }));
+  steps.push_back(on_each(
+      [](const std::string& text, const TextGrowth&) { return unicode::normalize(text, form); }));
 }
 
 void add_lowercase(Fields&, Steps& steps) {
@@ -54,18 +55,21 @@ void add_lowercase(Fields&, Steps& steps) {
 }
 
 void add_prepend(Fields& fields, Steps& steps) {
-  steps.push_back([prefix = fields.required_text("prepend")](std::vector<TextRun>& runs) {
-    const auto first =
-        std::ranges::find_if(runs, [](const TextRun& run) { return !run.text.empty(); });
-    if (first != runs.end()) first->text.insert(0, prefix);
-  });
+  steps.push_back(
+      [prefix = fields.required_text("prepend")](std::vector<TextRun>& runs, const TextGrowth&) {
+        const auto first =
+            std::ranges::find_if(runs, [](const TextRun& run) { return !run.text.empty(); });
+        if (first != runs.end()) first->text.insert(0, prefix);
+      });
 }
 
-std::string replace_all(const std::string& text, const std::string& what, const std::string& by) {
+std::string replace_all(const std::string& text, const std::string& what, const std::string& by,
+                        const TextGrowth& growth) {
   std::string out;
   std::size_t done = 0;
   for (auto at = text.find(what); at != text.npos; at = text.find(what, at + what.size())) {
     out.append(text, done, at - done).append(by);
+    growth.check(out.size());
     done = at + what.size();
   }
   return out.append(text, done);
@@ -79,11 +83,12 @@ void add_replace(Fields& fields, Steps& steps) {
   Fields kind(*pattern, fields.where() + ".pattern", ErrorKind::format);
   if (kind.has("Regex")) {
     const Regex regex = Regex::compile(kind.text("Regex"), kind.where());
-    steps.push_back(on_each([regex, content](const std::string& text) {
+    steps.push_back(on_each([regex, content](const std::string& text, const TextGrowth& growth) {
       std::string out;
       std::size_t done = 0;
       regex.for_each_match(text, [&](std::size_t begin, std::size_t end) {
         out.append(text, done, begin - done).append(content);
+        growth.check(out.size());
         done = end;
       });
       return out.append(text, done);
@@ -92,8 +97,9 @@ void add_replace(Fields& fields, Steps& steps) {
   }
   const std::string what = kind.required_text("String");
   if (what.empty()) return;
-  steps.push_back(on_each(
-      [what, content](const std::string& text) { return replace_all(text, what, content); }));
+  steps.push_back(on_each([what, content](const std::string& text, const TextGrowth& growth) {
+    return replace_all(text, what, content, growth);
+  }));
 }
 
 std::size_t leading_blanks(std::string_view text) {
@@ -118,7 +124,7 @@ std::size_t trailing_blanks(std::string_view text) {
 
 void add_strip(Fields& fields, Steps& steps) {
   const bool left = fields.flag("strip_left", true), right = fields.flag("strip_right", true);
-  steps.push_back([left, right](std::vector<TextRun>& runs) {
+  steps.push_back([left, right](std::vector<TextRun>& runs, const TextGrowth&) {
     for (auto run = runs.begin(); left && run != runs.end(); ++run) {
       const std::size_t blanks = leading_blanks(run->text);
       run->text.erase(0, blanks);
@@ -138,7 +144,10 @@ void add_strip_accents(Fields&, Steps& steps) {
   }));
 }
 
-void add_byte_level(Fields&, Steps& steps) { steps.push_back(on_each(byte_level::to_characters)); }
+void add_byte_level(Fields&, Steps& steps) {
+  steps.push_back(on_each(
+      [](const std::string& text, const TextGrowth&) { return byte_level::to_characters(text); }));
+}
 
 // Sentencepiece's nmt rules: controls vanish, odd blanks become plain ones.
 void add_nmt(Fields&, Steps& steps) {
@@ -188,7 +197,9 @@ void add_bert(Fields& fields, Steps& steps) {
 void add_precompiled(Fields& fields, Steps& steps) {
   const auto map = std::make_shared<const Charsmap>(
       Charsmap::from_base64(fields.required_text("precompiled_charsmap"), fields.where()));
-  steps.push_back(on_each([map](const std::string& text) { return map->apply(text); }));
+  steps.push_back(on_each([map](const std::string& text, const TextGrowth& growth) {
+    return map->apply(text, growth);
+  }));
 }
 
 void add(const Json& json, const std::string& where, Steps& steps);
@@ -227,6 +238,7 @@ constexpr std::array kKinds = {
 void add(const Json& json, const std::string& where, Steps& steps) {
   Fields fields(json, where, ErrorKind::format);
   const std::string type = fields.required_text("type");
+  check_steps(steps.size(), where);
   for (const Kind& kind : kKinds) {
     if (kind.name == type) return kind.add(fields, steps);
   }
@@ -235,12 +247,22 @@ void add(const Json& json, const std::string& where, Steps& steps) {
 
 }  // namespace
 
-Normalizer::Normalizer(const Json& json, std::string_view origin) {
-  if (!json.is_null()) add(json, std::string(origin) + ": normalizer", steps_);
+Normalizer::Normalizer(const Json& json, std::string_view origin)
+    : where_(std::string(origin) + ": normalizer") {
+  if (!json.is_null()) add(json, where_, steps_);
 }
 
 void Normalizer::apply(std::vector<TextRun>& runs) const {
-  for (const Step& step : steps_) step(runs);
+  const auto bytes = [&] {
+    std::size_t sum = 0;
+    for (const TextRun& run : runs) sum += run.text.size();
+    return sum;
+  };
+  const TextGrowth growth(bytes(), where_);
+  for (const Step& step : steps_) {
+    step(runs, growth);
+    growth.check(bytes());
+  }
 }
 
 std::string Normalizer::apply(std::string_view text) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "limbeck/base/json.h"
+#include "limbeck/text/text_growth.h"
 
 namespace limbeck {
 
@@ -23,18 +24,20 @@ class Normalizer {
  public:
   Normalizer() = default;  // changes nothing
   // `json`: the "normalizer" of a tokenizer.json, or null. Throws Error{unsupported} naming an
-  // unknown type, Error{format} on bad fields.
+  // unknown type, Error{format} on bad fields and on more than kMostSteps steps.
   Normalizer(const Json& json, std::string_view origin);
 
   // Each run by itself, but for what happens at the two ends of the text (Prepend, Strip).
+  // Throws Error{format} where the text grows out of proportion (text_growth.h).
   void apply(std::vector<TextRun>& runs) const;
   std::string apply(std::string_view text) const;
 
   bool empty() const noexcept { return steps_.empty(); }
 
-  using Step = std::function<void(std::vector<TextRun>&)>;
+  using Step = std::function<void(std::vector<TextRun>&, const TextGrowth&)>;
 
  private:
+  std::string where_;
   std::vector<Step> steps_;
 };
 

@@ -1,5 +1,6 @@
 #include "limbeck/text/piece_decoder.h"
 
+#include <algorithm>
 #include <array>
 
 #include "limbeck/base/error.h"
@@ -7,6 +8,7 @@
 #include "limbeck/base/utf8.h"
 #include "limbeck/text/byte_level.h"
 #include "limbeck/text/regex.h"
+#include "limbeck/text/text_growth.h"
 
 namespace limbeck {
 namespace {
@@ -112,6 +114,7 @@ class PieceDecoderReader {
   void add(const Json& json, const std::string& where) {
     Fields fields(json, where, ErrorKind::format);
     const std::string type = fields.required_text("type");
+    check_steps(out_.steps_.size(), where);
     for (const Kind& kind : kKinds) {
       if (kind.name == type) return (this->*kind.add)(fields);
     }
@@ -165,6 +168,16 @@ class PieceDecoderReader {
 
   void add_fuse(Fields&) { out_.steps_.push_back(fuse); }
 
+  // Refuses steps that together can make a piece many times as long: each replacement may find
+  // what the one before it wrote.
+  void grow(const Fields& fields, std::size_t times) {
+    constexpr std::size_t kMost = 64;
+    growth_ = times > kMost ? times : growth_ * std::max<std::size_t>(times, 1);
+    if (growth_ > kMost)
+      fail(ErrorKind::format, "{}: makes a piece more than {} times as long", fields.where(),
+           kMost);
+  }
+
   void add_replace(Fields& fields) {
     const std::string content = fields.required_text("content");
     const Json* pattern = fields.find("pattern");
@@ -172,6 +185,7 @@ class PieceDecoderReader {
     Fields kind(*pattern, fields.where() + ".pattern", ErrorKind::format);
     if (kind.has("Regex")) {
       const Regex regex = Regex::compile(kind.text("Regex"), kind.where());
+      grow(fields, content.size() + 1);  // where it matches nothing, at each byte
       add_piece_step([regex, content](std::string& piece) {
         std::string out;
         std::size_t done = 0;
@@ -185,6 +199,7 @@ class PieceDecoderReader {
     }
     const std::string what = kind.required_text("String");
     if (what.empty()) return;
+    grow(fields, (content.size() + what.size() - 1) / what.size());
     add_piece_step(
         [what, content](std::string& piece) { piece = replace_all(piece, what, content); });
   }
@@ -241,6 +256,7 @@ class PieceDecoderReader {
   }
 
   PieceDecoder& out_;
+  std::size_t growth_ = 1;
 };
 
 const std::array<PieceDecoderReader::Kind, 9> PieceDecoderReader::kKinds = {{

@@ -4,6 +4,7 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/fields.h"
+#include "limbeck/text/text_growth.h"
 
 namespace limbeck {
 namespace {
@@ -47,6 +48,7 @@ class FrameReader {
     Frame frame;
     int n_texts = 0;
     for (const Json& item : list(fields, "single")) {
+      check_steps(n_parts_++, fields.where());
       if (item.is_object() && item.contains("Sequence")) {
         ++n_texts;
         continue;
@@ -87,6 +89,7 @@ class FrameReader {
   void add_sequence(Fields& fields) {
     const Json& parts = list(fields, "processors");
     for (std::size_t i = 0; i < parts.size(); ++i) {
+      check_steps(n_parts_++, fields.where());
       add(parts[i], fmt::format("{}[{}]", fields.where(), i));
     }
   }
@@ -96,7 +99,7 @@ class FrameReader {
     frame_.after.insert(frame_.after.end(), outer.after.begin(), outer.after.end());
   }
 
-  std::size_t n_;
+  std::size_t n_, n_parts_ = 0;
   Frame frame_;
 };
 

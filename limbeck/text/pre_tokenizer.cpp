@@ -10,6 +10,7 @@
 #include "limbeck/base/utf8.h"
 #include "limbeck/text/byte_level.h"
 #include "limbeck/text/splitting.h"
+#include "limbeck/text/text_growth.h"
 #include "limbeck/text/unicode.h"
 
 namespace limbeck {
@@ -159,7 +160,8 @@ void add_metaspace(Fields& fields, Steps& steps) {
     fail(ErrorKind::format, "{}: prepend_scheme '{}' is not one of always, first, never",
          fields.where(), scheme);
   }
-  if (mark.empty()) fail(ErrorKind::format, "{}: replacement is empty", fields.where());
+  if (mark.empty() || code_point_at(mark, 0).bytes != mark.size())
+    fail(ErrorKind::format, "{}: replacement '{}' is not one character", fields.where(), mark);
   steps.push_back([mark, scheme](Words& words) {
     rewrite(words, [&](std::string_view word, bool first, std::string& out) {
       const bool marked = word.starts_with(' ') || word.starts_with(mark);
@@ -211,6 +213,7 @@ constexpr std::array kKinds = {
 void add(const Json& json, const std::string& where, Steps& steps) {
   Fields fields(json, where, ErrorKind::format);
   const std::string type = fields.required_text("type");
+  check_steps(steps.size(), where);
   for (const Kind& kind : kKinds) {
     if (kind.name == type) return kind.add(fields, steps);
   }
@@ -230,15 +233,20 @@ std::string last_type(const Json& json) {
 
 }  // namespace
 
-PreTokenizer::PreTokenizer(const Json& json, std::string_view origin) {
+PreTokenizer::PreTokenizer(const Json& json, std::string_view origin)
+    : where_(std::string(origin) + ": pre_tokenizer") {
   if (json.is_null()) return;
-  add(json, std::string(origin) + ": pre_tokenizer", steps_);
+  add(json, where_, steps_);
   byte_level_ = last_type(json) == "ByteLevel";
 }
 
 void PreTokenizer::cut(Words& words, bool keep_bytes) const {
   const std::size_t n = steps_.size() - (keep_bytes && byte_level_ ? 1 : 0);
-  for (std::size_t i = 0; i < n; ++i) steps_[i](words);
+  const TextGrowth growth(words.text.size(), where_);
+  for (std::size_t i = 0; i < n; ++i) {
+    steps_[i](words);  // a few times as long at the most
+    growth.check(words.text.size());
+  }
 }
 
 }  // namespace limbeck

@@ -38,12 +38,14 @@ class PreTokenizer {
   // Does it end with the step that turns bytes into the characters of byte_level.h?
   bool byte_level() const noexcept { return byte_level_; }
 
-  // With `keep_bytes`, that last step is left out: the words are raw bytes.
+  // With `keep_bytes`, that last step is left out: the words are raw bytes. Throws Error{format}
+  // where the text grows out of proportion (text_growth.h).
   void cut(Words& words, bool keep_bytes) const;
 
   using Step = std::function<void(Words&)>;
 
  private:
+  std::string where_;
   std::vector<Step> steps_;
   bool byte_level_ = false;
 };

@@ -19,7 +19,8 @@ class Regex {
 
   // Calls back with [begin, end) of each match, left to right, as Oniguruma's iterator finds them:
   // an empty match right after a match is passed over. `text` must be valid UTF-8.
-  // Throws Error{format} when a match needs more steps than the limit allows.
+  // Throws Error{format} when a match needs more steps, or the text more time, than the limits
+  // allow.
   void for_each_match(std::string_view text,
                       const std::function<void(std::size_t, std::size_t)>& found) const;
 
@@ -27,6 +28,7 @@ class Regex {
 
  private:
   struct Code;
+  class Search;
   explicit Regex(std::shared_ptr<const Code> code) : code_(std::move(code)) {}
   std::shared_ptr<const Code> code_;
 };

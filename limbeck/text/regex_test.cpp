@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "limbeck/base/error.h"
+#include "limbeck/base/patience_test.h"
 
 namespace limbeck {
 namespace {
@@ -50,6 +51,31 @@ TEST(Regex, KnowsUnicodeAsOnigurumaDoes) {
 TEST(Regex, EmptyMatchesMoveOn) {
   EXPECT_EQ(matches("a*", "baac"), (Matches{"", "aa", ""}));
   EXPECT_EQ(matches("", "\u00e9"), (Matches{"", ""}));
+}
+
+// Matches are looked for within a kilobyte first.
+TEST(Regex, SeesWhatComesAfterTheBytesItLooksAtFirst) {
+  for (const std::size_t n : {1022, 1023, 1024, 1025, 5000}) {
+    const std::string run(n, 'a');
+    EXPECT_EQ(matches("a+", run + "b" + run), (Matches{run, run}));
+    EXPECT_EQ(matches("a+$", run + "b" + run), (Matches{run}));
+    EXPECT_EQ(matches("a*+(?!b)", run + "b"), (Matches{""}));
+    EXPECT_EQ(matches("(?<=a)b", run + "b"), (Matches{"b"}));
+    EXPECT_EQ(matches("c|(?=b)", run + "b"), (Matches{""}));
+    EXPECT_EQ(matches("\\s+(?!\\S)|\\s+", std::string(n, ' ') + "b"),
+              (Matches{std::string(n - 1, ' '), " "}));
+  }
+}
+
+// Compiled code takes a run of characters as one step, so that steps do not bound the time.
+TEST(Regex, PatternsWithoutEndAreStopped) {
+  const ProcessTime time;
+  for (const std::size_t n : {3000, 100'000}) {
+    EXPECT_THROW(matches("a*a*b|a", std::string(n, 'a')), Error);
+    EXPECT_THROW(matches("a*a*+b|a", std::string(n, 'a')), Error);
+  }
+  EXPECT_LT(time.seconds(), 5 * kPatience);
+  EXPECT_EQ(matches("\\s*\\n|\\s+", std::string(4'000'000, ' ')).size(), 1u);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // tokenizer_config.json: which tokens begin, end and pad, and the chat templates.
 // Source: PreTrainedTokenizerBase of huggingface/transformers.
 #include <algorithm>
+#include <unordered_set>
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/fields.h"
@@ -69,9 +70,15 @@ void read_added(Fields& fields, TokenizerSpec& spec) {
   for (std::size_t id = 0; id < spec.model.pieces.size(); ++id) {
     taken[id] = spec.model.pieces[id].has_value();
   }
-  for (const AddedToken& token : spec.added) taken[static_cast<std::size_t>(token.id)] = true;
+  std::unordered_set<std::string> contents;
+  for (const AddedToken& token : spec.added) {
+    taken[static_cast<std::size_t>(token.id)] = true;
+    contents.insert(token.content);
+  }
+  for (const auto& piece : spec.model.pieces)
+    if (piece) contents.insert(*piece);
   for (const auto& [key, entry] : tokens->items()) {
-    const bool is_number = !key.empty() && key.size() < 8 &&
+    const bool is_number = !key.empty() && key.size() < 8 && (key == "0" || key[0] != '0') &&
                            std::ranges::all_of(key, [](char c) { return c >= '0' && c <= '9'; });
     const std::size_t id = is_number ? std::stoul(key) : limits().tokenizer_pieces;
     if (id >= limits().tokenizer_pieces) {
@@ -87,7 +94,8 @@ void read_added(Fields& fields, TokenizerSpec& spec) {
     added.lstrip = token.flag("lstrip", false);
     added.rstrip = token.flag("rstrip", false);
     added.normalized = token.flag("normalized", !added.special);
-    if (!added.content.empty() && !find(spec, added.content)) spec.added.push_back(added);
+    if (!added.content.empty() && contents.insert(added.content).second)
+      spec.added.push_back(std::move(added));
   }
 }
 

@@ -26,12 +26,29 @@ class Reader {
                              std::pair{"pre_tokenizer", &spec_.pre_tokenizer},
                              std::pair{"post_processor", &spec_.post_processor},
                              std::pair{"decoder", &spec_.decoder}}) {
-      if (const Json* value = top.find(key)) *part = *value;
+      if (const Json* value = top.find(key)) *part = without_nulls(*value);
     }
     return std::move(spec_);
   }
 
  private:
+  // A field that is null is one that is not there, for whoever reads the steps.
+  static Json without_nulls(const Json& json) {
+    if (json.is_array()) {
+      Json kept = Json::array();
+      for (const Json& part : json) kept.push_back(without_nulls(part));
+      return kept;
+    }
+    if (!json.is_object()) return json;
+    Json kept = Json::object();
+    // Keys are unique already; looking for each would take the square of their number.
+    auto& members =
+        static_cast<std::vector<Json::object_t::value_type>&>(kept.get_ref<Json::object_t&>());
+    for (const auto& [key, value] : json.items())
+      if (!value.is_null()) members.emplace_back(key, without_nulls(value));
+    return kept;
+  }
+
   // Files older than the "type" field are told by what they hold.
   static std::string model_type(const Json& json, Fields& fields) {
     if (fields.has("type")) return fields.text("type");
@@ -107,10 +124,13 @@ class Reader {
   // "left right" or ["left", "right"]. Where pieces hold blanks the first form can be read in
   // several ways; the one whose three pieces exist is taken, if there is just one.
   void read_merge(const Json& json) {
+    constexpr std::size_t kMostBlanks = 64;  // each is a way to read it, and all of it is looked at
     std::optional<Merge> merge;
     if (json.is_string()) {
       const std::string_view text = json.get_ref<const std::string&>();
+      std::size_t blanks = 0;
       for (auto blank = text.find(' '); blank != text.npos; blank = text.find(' ', blank + 1)) {
+        if (++blanks > kMostBlanks) bad_merge(json, "[left, right] where pieces hold many blanks");
         const auto read = find_merge(text.substr(0, blank), text.substr(blank + 1));
         if (read && merge) bad_merge(json, "one way to read it");
         if (read) merge = read;

@@ -2,8 +2,9 @@
 
 #include <utf8proc.h>
 
-#include <cstdlib>
-#include <memory>
+#include <algorithm>
+#include <array>
+#include <vector>
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/utf8.h"
@@ -26,6 +27,40 @@ bool is_ascii_only(std::string_view text) noexcept {
     if (static_cast<unsigned char>(c) >= 0x80) return false;
   }
   return true;
+}
+
+// The code points of `text`, each as what it is made of.
+std::vector<utf8proc_int32_t> decomposed(std::string_view text, utf8proc_option_t options) {
+  constexpr utf8proc_ssize_t kLongest = 32;  // of one code point; Unicode has 18 at most
+  std::vector<utf8proc_int32_t> points;
+  points.reserve(text.size());
+  std::array<utf8proc_int32_t, kLongest> parts{};
+  for (std::size_t i = 0; i < text.size();) {
+    const CodePoint c = code_point_at(text, i);
+    int boundary = 0;
+    const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c.value), parts.data(),
+                                           kLongest, options, &boundary);
+    if (n < 0 || n > kLongest) {
+      fail(ErrorKind::format, "Unicode normalization of U+{:04X}: {}", c.value, utf8proc_errmsg(n));
+    }
+    points.insert(points.end(), parts.begin(), parts.begin() + n);
+    i += c.bytes;
+  }
+  return points;
+}
+
+int combining_class(utf8proc_int32_t point) noexcept {
+  return utf8proc_get_property(point)->combining_class;
+}
+
+// Puts neighbouring marks in the order of their classes. utf8proc's own decomposition of a text
+// does so too, by exchanging neighbours: 18 s for 128 KB of marks.
+void order_marks(std::vector<utf8proc_int32_t>& points) {
+  for (auto at = points.begin(); at != points.end();) {
+    const auto end = std::find_if(at, points.end(), [](auto p) { return combining_class(p) == 0; });
+    std::ranges::stable_sort(at, end, {}, combining_class);
+    at = end == points.end() ? end : end + 1;
+  }
 }
 
 }  // namespace
@@ -78,13 +113,17 @@ std::string normalize(std::string_view text, Form form) {
   int options = UTF8PROC_STABLE;
   options |= form == Form::nfc || form == Form::nfkc ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
   if (form == Form::nfkc || form == Form::nfkd) options |= UTF8PROC_COMPAT;
-  utf8proc_uint8_t* raw = nullptr;
-  const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                   static_cast<utf8proc_ssize_t>(text.size()), &raw,
-                                   static_cast<utf8proc_option_t>(options));
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> bytes(raw, &std::free);
-  if (length < 0) fail(ErrorKind::format, "Unicode normalization: {}", utf8proc_errmsg(length));
-  return {reinterpret_cast<const char*>(raw), static_cast<std::size_t>(length)};
+  const auto option = static_cast<utf8proc_option_t>(options);
+  std::vector<utf8proc_int32_t> points = decomposed(text, option);
+  order_marks(points);
+  const auto length =
+      utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()), option);
+  std::string out;
+  out.reserve(text.size());
+  for (utf8proc_ssize_t i = 0; i < length; ++i) {
+    append_utf8(out, static_cast<std::uint32_t>(points[static_cast<std::size_t>(i)]));
+  }
+  return out;
 }
 
 std::size_t grapheme_bytes(std::string_view text) noexcept {

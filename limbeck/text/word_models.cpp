@@ -1,6 +1,7 @@
 // WordPiece (greedy, longest first) and WordLevel (whole words), as huggingface/tokenizers does.
 #include "limbeck/base/error.h"
 #include "limbeck/base/utf8.h"
+#include "limbeck/text/byte_trie.h"
 #include "limbeck/text/token_model.h"
 
 namespace limbeck {
@@ -9,14 +10,11 @@ namespace {
 class WordModel : public TokenModel {
  public:
   WordModel(const ModelSpec& spec, const std::vector<bool>& control)
-      : spec_(spec), control_(control), index_(index_of(spec)) {}
+      : spec_(spec), control_(control) {}
 
  protected:
-  std::optional<TokenId> find(std::string_view piece, bool trusted) const {
-    const auto found = index_.find(piece);
-    if (found == index_.end()) return std::nullopt;
-    if (!trusted && control_[static_cast<std::size_t>(found->second)]) return std::nullopt;
-    return found->second;
+  bool allowed(TokenId id, bool trusted) const {
+    return trusted || !control_[static_cast<std::size_t>(id)];
   }
 
   TokenId unknown(std::string_view word) const {
@@ -28,29 +26,47 @@ class WordModel : public TokenModel {
 
   const ModelSpec& spec_;
   const std::vector<bool>& control_;
-  PieceIndex index_;
 };
 
 class WordLevel : public WordModel {
  public:
-  using WordModel::WordModel;
+  WordLevel(const ModelSpec& spec, const std::vector<bool>& control)
+      : WordModel(spec, control), index_(index_of(spec)) {}
+
   void encode(std::string_view word, bool trusted, std::vector<TokenId>& out) const override {
-    const auto id = find(word, trusted);
-    out.push_back(id ? *id : unknown(word));
+    const auto found = index_.find(word);
+    const bool known = found != index_.end() && allowed(found->second, trusted);
+    out.push_back(known ? found->second : unknown(word));
   }
+
+ private:
+  PieceIndex index_;
 };
 
 class WordPiece : public WordModel {
  public:
-  using WordModel::WordModel;
+  WordPiece(const ModelSpec& spec, const std::vector<bool>& control) : WordModel(spec, control) {
+    std::vector<std::pair<std::string_view, std::int32_t>> whole, rest;
+    for (std::size_t id = 0; id < spec.pieces.size(); ++id) {
+      if (!spec.pieces[id] || spec.pieces[id]->empty()) continue;
+      std::string_view piece = *spec.pieces[id];
+      whole.emplace_back(piece, static_cast<std::int32_t>(id));
+      if (!piece.starts_with(spec.continuing_subword_prefix)) continue;
+      piece.remove_prefix(spec.continuing_subword_prefix.size());
+      if (!piece.empty()) rest.emplace_back(piece, static_cast<std::int32_t>(id));
+    }
+    first_ = ByteTrie(std::move(whole));
+    next_ = ByteTrie(std::move(rest));
+  }
+
   void encode(std::string_view word, bool trusted, std::vector<TokenId>& out) const override {
-    std::vector<std::size_t> ends;  // of the characters
-    for (std::size_t i = 0; i < word.size();) ends.push_back(i += code_point_at(word, i).bytes);
+    std::size_t n_characters = 0;
+    for (std::size_t i = 0; i < word.size(); ++n_characters) i += code_point_at(word, i).bytes;
     std::vector<TokenId> ids;
-    const bool too_long = ends.size() > static_cast<std::size_t>(spec_.max_word_characters);
+    const bool too_long = n_characters > static_cast<std::size_t>(spec_.max_word_characters);
     std::size_t begin = 0;
     while (!too_long && begin < word.size()) {
-      const std::size_t next = longest(word, begin, ends, trusted, ids);
+      const std::size_t next = longest(word, begin, trusted, ids);
       if (next == begin) break;
       begin = next;
     }
@@ -60,20 +76,20 @@ class WordPiece : public WordModel {
 
  private:
   // Appends the longest piece at `begin`; returns its end, or `begin` if there is none.
-  std::size_t longest(std::string_view word, std::size_t begin,
-                      const std::vector<std::size_t>& ends, bool trusted,
+  std::size_t longest(std::string_view word, std::size_t begin, bool trusted,
                       std::vector<TokenId>& ids) const {
-    std::string piece;
-    for (auto end = ends.rbegin(); end != ends.rend() && *end > begin; ++end) {
-      piece = begin == 0 ? "" : spec_.continuing_subword_prefix;
-      piece += word.substr(begin, *end - begin);
-      if (const auto id = find(piece, trusted)) {
-        ids.push_back(*id);
-        return *end;
-      }
-    }
-    return begin;
+    std::size_t end = begin;
+    TokenId best = 0;
+    (begin == 0 ? first_ : next_).each_prefix(word, begin, [&](std::size_t n, std::int32_t id) {
+      if (!allowed(id, trusted)) return;
+      end = begin + n;
+      best = id;
+    });
+    if (end > begin) ids.push_back(best);
+    return end;
   }
+
+  ByteTrie first_, next_;  // the pieces, and those that go on, without their prefix
 };
 
 }  // namespace

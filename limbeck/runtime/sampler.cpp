@@ -57,6 +57,10 @@ double Sampler::penalized(std::span<const float> logits, TokenId id) const {
 
 TokenId Sampler::most_likely(std::span<const float> logits,
                              const std::vector<bool>& allowed) const {
+  if (plain_ && !logits.empty()) {  // mostly what is likeliest is allowed: one pass over floats
+    const auto first = static_cast<std::size_t>(std::ranges::max_element(logits) - logits.begin());
+    if (allowed.empty() || allowed[first]) return static_cast<TokenId>(first);
+  }
   TokenId best = -1;
   double highest = 0;
   for (std::size_t i = 0; i < logits.size(); ++i) {

@@ -1,7 +1,6 @@
 #include "limbeck/cli/task_question.h"
 
 #include "limbeck/base/error.h"
-#include "limbeck/base/progress.h"
 
 namespace limbeck::cli {
 namespace {
@@ -27,12 +26,12 @@ Json input_of(const Task& task, const std::string& text) {
 TaskQuestion read_question(const std::string& folder, const std::string& text, std::int64_t item) {
   TaskQuestion question{read_task(folder), {}};
   const Task& task = question.task;
-  for (const std::string& note : task.notes) say(note);
   if (!text.empty()) {
     question.input = input_of(task, text);
     return question;
   }
-  if (item < 1 || item > std::ssize(task.test)) {
+  if (item == 0) fail(ErrorKind::usage, "generate --task: give an input, or --item N");
+  if (item > std::ssize(task.test)) {
     fail(ErrorKind::usage, "--item {}: the test set of task '{}' has {} items, from 1", item,
          task.name, task.test.size());
   }

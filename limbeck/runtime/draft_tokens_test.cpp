@@ -115,6 +115,27 @@ TEST_F(CutVocabulary, GreedyAnswersStayTheTargets) {
   }
 }
 
+// By the mask of all tokens (a bias of nothing asks for it), by the likeliest token tried first,
+// and with drafts, which are of no grammar.
+TEST_F(CutVocabulary, GreedyAnswersOfAGrammarToo) {
+  const std::vector<std::string> choices{"the cat sat on the log", "the dog sat on a mat", "a cat"};
+  for (const Grammar& grammar : {Grammar::from_choices(choices), Grammar::any_json()}) {
+    GenerateOptions options{.max_tokens = 30, .grammar = &grammar};
+    Decoder plain(large_, pool_), one(large_, pool_), two(small_, pool_);
+    SpeculativeStats stats;
+    const Generated first = generate(plain, whole_, prompt_, options);
+    const Generated drafted = generate_speculative(one, two, whole_, tokens_, {prompt_, own_},
+                                                   options, {.most = 4, .sure = 0}, stats);
+    options.logit_bias = {{0, 0.0}};
+    plain.truncate(0, 0);
+    const Generated masked = generate(plain, whole_, prompt_, options);
+    EXPECT_FALSE(masked.ids.empty());
+    EXPECT_EQ(first.ids, masked.ids);
+    EXPECT_EQ(drafted.ids, masked.ids);
+    EXPECT_EQ(drafted.finish, masked.finish);
+  }
+}
+
 // Of a draft that says little the target would: the first token's probabilities by many answers.
 TEST_F(CutVocabulary, SamplesTheTargetsDistribution) {
   Decoder plain(large_, pool_), one(large_, pool_), two(small_, pool_);

@@ -1,37 +1,35 @@
 #!/bin/bash
-# What a distilled student gains as the draft of its teacher: the same greedy answers with and without it, in turns.
+# What a distilled student gains as the draft of its teacher on their task: the same greedy answers with and without it, in turns.
 #
-#   bench/speculative.sh TARGET DRAFT TASK/test.jsonl
+#   bench/speculative.sh TASK TARGET DRAFT...
 #
-# The inputs go as they are, without the task's instruction: for a target that answers such prompts (`prompt: bare`). Students
-# of one that wants the instruction have never read it, and little of what they draft is kept.
-#
-# Prints tokens/s of both (medians over prompts, with the lowest and highest), the speed-up, and how many drafted tokens were
-# kept; ends with 1 if an answer differs. PROMPTS (20) of the file's inputs, THREADS (1), DRAFTED (8) tokens at a time,
-# TOKENS (64) of an answer at most. Run it on an idle machine.
+# Each model reads the task's inputs in the form that it was trained on. A row for each draft and each of THREADS (1 2): tokens/s
+# over all answers of ITEMS (40) test items, without and with the draft, after the target's prompts ("generation") and with all
+# prompts ("whole"), the fastest of ROUNDS (5) of each answer; how many times as fast, the median of the items with the lowest and
+# highest; how many drafted tokens were kept; and passes of the target for a token. Ends with 1 if an answer differs.
+# MORE: options of `limbeck eval`, such as "--draft-tokens 8". Run it on an idle machine.
 set -euo pipefail
-limbeck=${LIMBECK:-build/release/limbeck} target=$1 draft=$2 file=$3
-export LIMBECK="$limbeck" TARGET="$target" DRAFT="$draft" THREADS=${THREADS:-1} DRAFTED=${DRAFTED:-8} TOKENS=${TOKENS:-64}
-head -n "${PROMPTS:-20}" "$file" | python3 -c '
-import json, os, statistics, subprocess, sys
-def run(prompt, more):
-    command = [os.environ["LIMBECK"], "generate", os.environ["TARGET"], prompt, "--chat", "--json", "-q", "--max-tokens",
-               os.environ["TOKENS"], "--threads", os.environ["THREADS"], *more]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-plain, drafted, ratios, kept, tried, differ = [], [], [], 0, 0, 0
-for line in sys.stdin:
-    given = json.loads(line)["input"]
-    prompt = given if isinstance(given, str) else json.dumps(given)
-    one = run(prompt, [])
-    other = run(prompt, ["--draft", os.environ["DRAFT"], "--draft-tokens", os.environ["DRAFTED"]])
-    differ += one["ids"] != other["ids"]
-    plain.append(len(one["ids"]) / one["seconds"])
-    drafted.append(len(other["ids"]) / other["seconds"])
-    ratios.append(drafted[-1] / plain[-1])
-    kept += other["speculative"]["accepted"]
-    tried += other["speculative"]["drafted"]
-def cell(values):
-    return f"{statistics.median(values):,.2f} ({min(values):,.2f}-{max(values):,.2f})"
-print(f"alone {cell(plain)} tokens/s, drafted {cell(drafted)}, {cell(ratios)} times, {kept} of {tried} drafted tokens kept")
-sys.exit(f"{differ} answers differ" if differ else 0)
+limbeck=${LIMBECK:-build/release/limbeck} task=$1 target=$2
+shift 2
+echo "| target | draft | threads | generation alone | drafted | times | whole alone | drafted | times | kept | passes a token |"
+echo "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+for draft in "$@"; do
+  for threads in ${THREADS:-1 2}; do
+    # shellcheck disable=SC2086
+    "$limbeck" eval "$target" --task "$task" --draft "$draft" --limit "${ITEMS:-40}" --draft-rounds "${ROUNDS:-5}" \
+      --threads "$threads" --json -q ${MORE:-} | TARGET=$target DRAFT=$draft THREADS=$threads python3 -c '
+import json, os, sys
+d = json.load(sys.stdin)["draft"]
+tokens, different = d["tokens"], d["different"]
+def rate(seconds): return f"{tokens / seconds:,.0f}"
+def times(key): return "{value:.2f} ({low:.2f}-{high:.2f})".format(**d[key])
+alone, drafted, prompts = d["alone_s"], d["drafted_s"], d["prompts_s"]
+kept, passes = 100 * d["accepted"] / max(d["drafted"], 1), d["passes"] / tokens
+cells = [os.path.basename(os.environ["TARGET"]), os.path.basename(os.environ["DRAFT"]), os.environ["THREADS"],
+         rate(alone - prompts), rate(drafted - prompts), times("generation_times"),
+         rate(alone), rate(drafted), times("whole_times"), f"{kept:.0f} %", f"{passes:.2f}"]
+print("| " + " | ".join(cells) + " |")
+sys.exit(f"{different} answers differ" if different else 0)
 '
+  done
+done

@@ -9,6 +9,8 @@
 #include "limbeck/base/terminal.h"
 #include "limbeck/cli/arguments.h"
 #include "limbeck/cli/cache_option.h"
+#include "limbeck/cli/model_commands.h"
+#include "limbeck/evaluate/draft_gain.h"
 #include "limbeck/evaluate/evaluate.h"
 #include "limbeck/format/rows.h"
 #include "limbeck/teacher/label.h"
@@ -19,13 +21,16 @@ namespace {
 constexpr std::uint64_t kMostTextBytes = std::uint64_t{1} << 30;
 constexpr const char* kEvalExamples =
     "limbeck eval model.gguf --task tasks/routing --json\n"
+    "limbeck eval teacher --task tasks/routing --draft student.gguf --threads 1 --limit 40\n"
     "limbeck eval small.gguf --text wiki.txt --reference original --context 1024";
 
 struct EvalOptions {
-  std::string model, task, text, reference, prompt, predictions;
+  std::string model, task, text, reference, prompt, predictions, draft;
   std::int64_t limit = 0, max_tokens = 0, context = 512, skip = 0;
   bool free_form = false, second_half = false, ids = false, beyond_context = false;
   std::string records;
+  SpeculativeOptions speculative;
+  int draft_rounds = 3;
   TensorType cache = TensorType::f32;
 };
 
@@ -44,6 +49,11 @@ void add_options(CLI::App& app, EvalOptions& options) {
   app.add_option("--prompt", options.prompt,
                  "full, instruction or bare; default: as the model was trained");
   app.add_flag("--free-form", options.free_form, "Do not force answers into the task's form");
+  CLI::Option* draft = add_draft_options(app, options.draft, options.speculative)->needs(task);
+  app.add_option("--draft-rounds", options.draft_rounds,
+                 "Each answer, without and with the draft in turns; the fastest counts")
+      ->check(CLI::Range(1, 100))
+      ->needs(draft);
   app.add_option("--predictions", options.predictions, "Write each answer and score here (JSONL)");
   app.add_option("--context", options.context, "Text: tokens of a window")
       ->check(CLI::Range(2, 1 << 24));
@@ -76,8 +86,12 @@ std::vector<Answer> read_answers(const std::string& path, std::size_t n) {
   return answers;
 }
 
+// The answers, and what a draft gained on the way to them.
 std::vector<Answer> answers_of(const EvalOptions& options, const Task& task,
-                               std::span<const Example> examples, ThreadPool& pool) {
+                               std::span<const Example> examples, ThreadPool& pool,
+                               DraftGain& gain) {
+  if (!options.draft.empty() && (options.model.ends_with(".jsonl") || is_endpoint(options.model)))
+    fail(ErrorKind::usage, "eval: --draft drafts for a local model, not for {}", options.model);
   if (options.model.ends_with(".jsonl")) return read_answers(options.model, examples.size());
   const std::int64_t max_tokens = options.max_tokens > 0 ? options.max_tokens : 256;
   Progress progress("eval " + task.name, examples.size(), "items");
@@ -102,8 +116,39 @@ std::vector<Answer> answers_of(const EvalOptions& options, const Task& task,
   answer.max_tokens = max_tokens;
   answer.style = options.prompt.empty() ? prompt_style_of(checkpoint.manifest())
                                         : prompt_style(options.prompt);
-  return answer_locally(model, pool, task, examples, answer,
-                        [&](std::size_t done) { progress.update(done); });
+  const auto on_done = [&](std::size_t done) { progress.update(done); };
+  if (options.draft.empty()) return answer_locally(model, pool, task, examples, answer, on_done);
+  const Checkpoint small = Checkpoint::open(options.draft);
+  const Model draft(small);
+  gain = measure_draft(model, draft, pool, task, examples,
+                       {.answers = answer,
+                        .draft_style = prompt_style_of(small.manifest()),
+                        .speculative = options.speculative,
+                        .rounds = options.draft_rounds},
+                       on_done);
+  return gain.answers;
+}
+
+std::string draft_text(const DraftGain& gain) {
+  const auto times = [](const Interval& i) {
+    return fmt::format("{:.2f} ({:.2f}-{:.2f})", i.value, i.low, i.high);
+  };
+  const auto rate = [&](double seconds) {
+    return fmt::format("{:.0f}", static_cast<double>(gain.tokens) / std::max(seconds, 1e-9));
+  };
+  const SpeculativeStats& stats = gain.stats;
+  const double kept = static_cast<double>(stats.accepted) /
+                      static_cast<double>(std::max<std::int64_t>(stats.drafted, 1));
+  return text_table(
+      {{"draft", "alone", "with it", "times as fast: median (lowest-highest)"},
+       {"generation, tokens/s", rate(gain.alone_s - gain.prompts_s),
+        rate(gain.drafted_s - gain.prompts_s), times(gain.generation)},
+       {"answers with their prompts, tokens/s", rate(gain.alone_s), rate(gain.drafted_s),
+        times(gain.whole)},
+       {"passes of the model", "", fmt::format("{} for {} tokens", stats.passes, gain.tokens), ""},
+       {"drafted tokens kept", "",
+        fmt::format("{} of {} ({:.0f} %)", stats.accepted, stats.drafted, 100 * kept), ""},
+       {"answers that differ", "", fmt::format("{}", gain.different), ""}});
 }
 
 void write_predictions(const std::string& path, const TaskResult& result,
@@ -137,7 +182,8 @@ int eval_task(const EvalOptions& options, ThreadPool& pool, bool json) {
     examples = examples.first(std::min(examples.size(), static_cast<std::size_t>(options.limit)));
   }
   const auto start = std::chrono::steady_clock::now();
-  const auto answers = answers_of(options, task, examples, pool);
+  DraftGain gain;
+  const auto answers = answers_of(options, task, examples, pool, gain);
   TaskResult result = score_task(task, examples, answers);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!options.predictions.empty())
@@ -145,6 +191,7 @@ int eval_task(const EvalOptions& options, ThreadPool& pool, bool json) {
   if (json) {
     Json out = to_json(result);
     out["model"] = options.model;
+    if (!options.draft.empty()) out["draft"] = to_json(gain);
     print_json(out);
     return 0;
   }
@@ -154,6 +201,7 @@ int eval_task(const EvalOptions& options, ThreadPool& pool, bool json) {
   print(fmt::format("{} ({}), n = {}, {:.1f} items/s\n{}", result.task, result.kind, result.n,
                     static_cast<double>(result.n) / std::max(result.seconds, 1e-9),
                     text_table(table)));
+  if (!options.draft.empty()) print(draft_text(gain));
   return 0;
 }
 

@@ -16,20 +16,25 @@
 #include "limbeck/cli/arguments.h"
 #include "limbeck/cli/cache_option.h"
 #include "limbeck/cli/model_commands.h"
+#include "limbeck/cli/task_question.h"
 #include "limbeck/runtime/speculative.h"
+#include "limbeck/teacher/answer.h"
+#include "limbeck/teacher/answer_form.h"
 #include "limbeck/text/chat_prompt.h"
 
 namespace limbeck::cli {
 namespace {
 
 struct GenerateArguments {
-  std::string model, prompt, schema, draft;
+  std::string model, prompt, schema, draft, task;
   std::vector<std::string> choices;
   std::vector<TokenId> ids;
-  bool chat = false;
-  int logprobs = 0, draft_tokens = 8;
+  bool chat = false, free_form = false;
+  std::int64_t item = 0;
+  int logprobs = 0;
   TensorType cache = TensorType::f32;
   GenerateOptions options;
+  SpeculativeOptions speculative;
 };
 
 void add_options(Arguments& arguments, GenerateArguments& g) {
@@ -39,29 +44,44 @@ void add_options(Arguments& arguments, GenerateArguments& g) {
   app.add_option("--prompt-ids", g.ids, "Token ids to continue instead (a model without tokenizer)")
       ->delimiter(',')
       ->excludes(prompt);
-  app.add_flag("--chat", g.chat, "The prompt is a user message: use the model's chat template");
+  CLI::Option* chat =
+      app.add_flag("--chat", g.chat, "The prompt is a user message: use the model's chat template");
+  CLI::Option* task =
+      app.add_option("--task", g.task,
+                     "A task folder: the prompt is an input of it, which each model reads in the "
+                     "form that it was trained on; the answer is of the task's form")
+          ->excludes(chat);
+  app.add_option("--item", g.item, "With --task: this input of its test set instead, from 1")
+      ->check(CLI::PositiveNumber)
+      ->needs(task)
+      ->excludes(prompt);
+  app.add_flag("--free-form", g.free_form,
+               "With --task: do not force the answer into the task's form")
+      ->needs(task);
   add_sampling_options(app, g.options);
   app.add_option("--stop", g.options.stop, "Texts that end the answer (several allowed)");
-  CLI::Option* choices =
-      app.add_option("--choices", g.choices, "The answer is one of these")->delimiter(',');
+  CLI::Option* choices = app.add_option("--choices", g.choices, "The answer is one of these")
+                             ->delimiter(',')
+                             ->excludes(task);
   app.add_option("--grammar-schema", g.schema, "A JSON Schema file that the answer fits")
-      ->excludes(choices);
+      ->excludes(choices)
+      ->excludes(task);
   app.add_option("--logprobs", g.logprobs, "With --json: this many alternatives of each token")
       ->check(CLI::Range(0, 1000));
-  CLI::Option* draft = app.add_option(
-      "--draft", g.draft,
-      "A smaller model of the same tokens, or of some, that drafts: same answer, sooner");
-  app.add_option("--draft-tokens", g.draft_tokens, "Drafted at a time, at most")
-      ->check(CLI::Range(1, 64))
-      ->needs(draft);
+  add_draft_options(app, g.draft, g.speculative);
   add_cache_option(app, g.cache);
   app.add_flag("--ignore-eos", g.options.ignore_eos, "Go on after the end-of-text token");
   arguments.add_json();
 }
 
-std::vector<TokenId> prompt_ids(const GenerateArguments& g, const Checkpoint& checkpoint) {
+std::vector<TokenId> prompt_ids(const GenerateArguments& g, const Checkpoint& checkpoint,
+                                const std::optional<TaskQuestion>& question) {
   if (!g.ids.empty()) return g.ids;
   const Tokenizer& tokenizer = checkpoint.tokenizer();
+  if (question) {
+    return task_prompt(tokenizer, question->task, question->input,
+                       prompt_style_of(checkpoint.manifest()));
+  }
   if (g.chat) {
     return chat_prompt(tokenizer, Json::array({{{"role", "user"}, {"content", g.prompt}}}));
   }
@@ -71,7 +91,14 @@ std::vector<TokenId> prompt_ids(const GenerateArguments& g, const Checkpoint& ch
   return ids;
 }
 
-std::optional<Grammar> grammar_of(const GenerateArguments& g) {
+// The answer's language, and fewer tokens at most where a task says so.
+std::optional<Grammar> grammar_of(GenerateArguments& g,
+                                  const std::optional<TaskQuestion>& question) {
+  if (question) {
+    AnswerForm form = answer_form(question->task, g.options.max_tokens, !g.free_form);
+    g.options.max_tokens = form.max_tokens;
+    return std::move(form.grammar);
+  }
   if (!g.choices.empty()) return Grammar::from_choices(g.choices);
   if (g.schema.empty()) return std::nullopt;
   return Grammar::from_json_schema(read_json_file(g.schema));
@@ -88,10 +115,16 @@ Json logprobs_json(const Generated& generated) {
   return list;
 }
 
+// Room for a prompt and its answer, no more: some models scale their positions by the context.
+DecoderOptions room_for(std::span<const TokenId> prompt, const Checkpoint& checkpoint,
+                        const GenerateArguments& g) {
+  const auto needed = std::ssize(prompt) + g.options.max_tokens;
+  return {.context = std::min(needed, checkpoint.architecture().context_length), .cache = g.cache};
+}
+
 // The model that drafts, where one is asked for.
 struct Draft {
-  Draft(const std::string& path, const Checkpoint& target, const ModelOptions& options,
-        ThreadPool& pool, DecoderOptions decoder_options)
+  Draft(const std::string& path, const Checkpoint& target, const ModelOptions& options)
       : checkpoint(Checkpoint::open(path)), model(checkpoint, options) {
     const bool both = checkpoint.has_tokenizer() && target.has_tokenizer();
     const bool neither = !checkpoint.has_tokenizer() && !target.has_tokenizer();
@@ -101,13 +134,19 @@ struct Draft {
                "{}: its vocabulary is not that of {}", path, target.path().string());
     }
     if (both) tokens.emplace(target.tokenizer(), checkpoint.tokenizer());
-    decoder_options.context =
-        std::min(decoder_options.context, checkpoint.architecture().context_length);
-    decoder.emplace(model, pool, decoder_options);
+  }
+  // What it reads of what the target reads as `prompt`: its own form of a task's input.
+  void read(const GenerateArguments& g, const std::optional<TaskQuestion>& question,
+            const std::vector<TokenId>& of_target, ThreadPool& pool) {
+    prompt = question ? prompt_ids(g, checkpoint, question)
+             : tokens ? tokens->of_draft(of_target)
+                      : of_target;
+    decoder.emplace(model, pool, room_for(prompt, checkpoint, g));
   }
   const Checkpoint checkpoint;
   const Model model;
   std::optional<DraftTokens> tokens;
+  std::vector<TokenId> prompt;
   std::optional<Decoder> decoder;
   SpeculativeStats stats;
 };
@@ -124,13 +163,14 @@ Generated answer(const GenerateArguments& g, const Checkpoint& checkpoint, Decod
     return true;
   };
   if (!checkpoint.has_tokenizer()) {
-    return draft ? generate_speculative_ids(decoder, *draft->decoder, prompt, g.options,
-                                            g.draft_tokens, draft->stats)
+    return draft ? generate_speculative_ids(decoder, *draft->decoder, {prompt, draft->prompt},
+                                            g.options, g.speculative, draft->stats)
                  : generate_ids(decoder, prompt, g.options);
   }
   const Tokenizer& tokenizer = checkpoint.tokenizer();
-  return draft ? generate_speculative(decoder, *draft->decoder, tokenizer, *draft->tokens, prompt,
-                                      g.options, g.draft_tokens, draft->stats, show)
+  return draft ? generate_speculative(decoder, *draft->decoder, tokenizer, *draft->tokens,
+                                      {prompt, draft->prompt}, g.options, g.speculative,
+                                      draft->stats, show)
                : limbeck::generate(decoder, tokenizer, prompt, g.options, show);
 }
 
@@ -142,29 +182,30 @@ int run_generate(int argc, char** argv) {
       "generate", "Continues a prompt.",
       "limbeck generate model.gguf \"Once upon a time\" --max-tokens 64\n"
       "limbeck generate model/ \"I lost my card\" --chat --choices card,cash,other\n"
-      "limbeck generate teacher/ \"Once upon a time\" --draft student.gguf");
+      "limbeck generate teacher/ \"where is my order\" --task tasks/routing --draft student.gguf");
   add_options(arguments, g);
   if (!arguments.parse(argc, argv)) return 0;
   const bool json = arguments.common().json;
   g.options.sampling.seed = arguments.common().seed;
   g.options.top_logprobs = g.logprobs;
-  const auto grammar = grammar_of(g);
+  std::optional<TaskQuestion> question;
+  if (!g.task.empty()) question = read_question(g.task, g.prompt, g.item);
+  const auto grammar = grammar_of(g, question);
   g.options.grammar = grammar ? &*grammar : nullptr;
 
   const Checkpoint checkpoint = Checkpoint::open(g.model);
-  const std::vector<TokenId> prompt = prompt_ids(g, checkpoint);
+  const std::vector<TokenId> prompt = prompt_ids(g, checkpoint, question);
   const Model model(checkpoint, {.threads = arguments.common().threads});
   ThreadPool pool(arguments.common().threads);
-  // No more context than the answer can need: some models scale their positions by it.
-  const auto needed = static_cast<std::int64_t>(prompt.size()) + g.options.max_tokens;
-  const std::int64_t limit = checkpoint.architecture().context_length;
-  const DecoderOptions decoder_options{.context = std::min(needed, limit), .cache = g.cache};
-  Decoder decoder(model, pool, decoder_options);
+  Decoder decoder(model, pool, room_for(prompt, checkpoint, g));
   std::optional<Draft> draft;
   if (!g.draft.empty()) {
-    draft.emplace(g.draft, checkpoint, ModelOptions{.threads = arguments.common().threads}, pool,
-                  decoder_options);
+    draft.emplace(g.draft, checkpoint, ModelOptions{.threads = arguments.common().threads});
+    draft->read(g, question, prompt, pool);
   }
+  std::optional<TokenMask> mask;  // made before the clock starts
+  if (grammar && checkpoint.has_tokenizer()) mask.emplace(token_texts(checkpoint.tokenizer()));
+  g.options.mask = mask ? &*mask : nullptr;
   const auto begin = std::chrono::steady_clock::now();
   const Generated generated =
       answer(g, checkpoint, decoder, draft ? &*draft : nullptr, prompt, json);

@@ -13,4 +13,18 @@ void add_sampling_options(CLI::App& app, GenerateOptions& options) {
   app.add_option("--repetition-penalty", s.repetition_penalty, "Over 1: fewer repetitions");
 }
 
+CLI::Option* add_draft_options(CLI::App& app, std::string& draft, SpeculativeOptions& options) {
+  CLI::Option* option = app.add_option(
+      "--draft", draft,
+      "A smaller model of the same tokens, or of some, that drafts: same answer, sooner");
+  app.add_option("--draft-tokens", options.most, "Drafted at a time, at most")
+      ->check(CLI::Range(1, 64))
+      ->needs(option);
+  app.add_option("--draft-sure", options.sure,
+                 "Draft on while all drafted is right with this probability, by the draft's own")
+      ->check(CLI::Range(0.0, 1.0))
+      ->needs(option);
+  return option;
+}
+
 }  // namespace limbeck::cli

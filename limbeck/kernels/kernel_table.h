@@ -19,8 +19,9 @@ namespace limbeck {
 
 // Rows of activations in blocks of 32: x[i] ~ scales[i / 32] * codes[i]. Shapes per row:
 // codes [columns], scales [columns / 32], sums [columns / 16] of the codes. More than kDirectRows
-// rows are read from `tiles` alone, tile_lines long and filled by pack_row; where the table has
-// pack_pairs, types with two scales a block read `pair_tiles`.
+// rows are there as `tiles` too, tile_lines long and filled by pack_row; where the table has
+// pack_pairs, types with two scales a block read `pair_tiles`. From how many rows tiles pay is the
+// table's to say.
 inline constexpr std::size_t kDirectRows = 4;
 struct QuantizedRows {
   const std::int8_t* codes = nullptr;
@@ -31,8 +32,8 @@ struct QuantizedRows {
   const TileLine* pair_tiles = nullptr;
 };
 
-// Rows of activations rounded to bf16, `stride` floats apart; more than kDirectRows are read from
-// `tiles` alone: [columns / 256, up][rows / kTileRows, up], filled by pack_rounded.
+// Rows of activations rounded to bf16, `stride` floats apart; more than kDirectRows are there as
+// `tiles` too: [columns / 256, up][rows / kTileRows, up], filled by pack_rounded.
 struct RoundedRows {
   const float* rows = nullptr;
   std::size_t stride = 0;

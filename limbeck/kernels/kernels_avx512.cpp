@@ -22,6 +22,7 @@ namespace {
 #include "limbeck/kernels/lanes_avx512.inc"
 
 constexpr std::size_t kRoundedPanels = 2, kRoundedColumns = 6;
+constexpr std::size_t kDirectCodeRows = kDirectRows, kDirectRoundedRows = kDirectRows;
 
 // bf16 beside each other, the odd and the even ones: see bf16.inc.
 struct Pairs {

@@ -19,6 +19,7 @@ namespace {
 
 using H = __m512i;  // 32 bf16
 constexpr std::size_t kRoundedPanels = 4, kRoundedColumns = 6;
+constexpr std::size_t kDirectRoundedRows = kDirectRows;
 LIMBECK_LANES H load_halves(const std::uint8_t* p) noexcept { return _mm512_loadu_si512(p); }
 LIMBECK_LANES void store_halves(float* p, F low, F high) noexcept {
   _mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh(high, low));

@@ -16,6 +16,7 @@ namespace {
 #include "limbeck/kernels/lanes_neon.inc"
 
 constexpr std::size_t kRoundedPanels = 1, kRoundedColumns = 6;
+constexpr std::size_t kDirectCodeRows = kDirectRows, kDirectRoundedRows = kDirectRows;
 
 #include "limbeck/kernels/bf16.inc"
 #include "limbeck/kernels/panel_kernels.inc"

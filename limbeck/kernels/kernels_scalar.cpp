@@ -31,6 +31,7 @@ constexpr std::size_t kSumRows = 1, kSumVectors = 1;
 constexpr std::size_t kPanelTile = 1, kColumnTile = 2;
 constexpr std::string_view kInt8Instruction = "scalar code";
 constexpr std::size_t kRoundedPanels = 1, kRoundedColumns = 1;
+constexpr std::size_t kDirectCodeRows = kDirectRows, kDirectRoundedRows = kDirectRows;
 
 template <typename Out, typename Function>
 Out lanes(Function f) noexcept {

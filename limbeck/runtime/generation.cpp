@@ -67,6 +67,17 @@ bool Generation::is_stop(TokenId id) const {
          std::ranges::find(tokenizer_->stop_tokens(), id) != tokenizer_->stop_tokens().end();
 }
 
+// Whether the likeliest of all tokens, where it is taken if it may come, may come: then no other
+// needs to be looked at.
+bool Generation::fits_likeliest(std::span<const float> logits) const {
+  const auto id = sampler_.greedy(logits);
+  if (!id) return false;
+  if (is_stop(*id)) return grammar_->can_end();
+  const std::string& bytes = tokenizer_->token_bytes(*id);
+  GrammarState after = *grammar_;
+  return !bytes.empty() && after.advance(bytes);
+}
+
 // Finds the tokens that may come next under the grammar; stop tokens where the text is complete.
 // False if there are none, and the text is complete.
 bool Generation::allow(std::size_t vocab) {
@@ -154,7 +165,11 @@ std::optional<TokenId> Generation::step(std::span<const float> logits, const Cho
   const auto tokens =
       tokenizer_ ? std::min(logits.size(), static_cast<std::size_t>(tokenizer_->vocab_size()))
                  : logits.size();
-  if (grammar_ && (grammar_->must_end() || !allow(tokens))) {
+  const auto any_allowed = [&] {
+    allowed_.clear();  // all
+    return fits_likeliest(logits.first(tokens)) || allow(tokens);
+  };
+  if (grammar_ && (grammar_->must_end() || !any_allowed())) {
     if (options_.stop_logprobs) record_end(logits);
     end(Generated::Finish::grammar_end);
     return std::nullopt;

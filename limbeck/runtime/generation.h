@@ -34,6 +34,7 @@ class Generation {
 
  private:
   bool is_stop(TokenId id) const;
+  bool fits_likeliest(std::span<const float> logits) const;
   bool allow(std::size_t vocab);
   void record(TokenId id, std::span<const float> logits);
   void record_end(std::span<const float> logits);  // what might follow the last token

@@ -55,8 +55,18 @@ double Sampler::penalized(std::span<const float> logits, TokenId id) const {
   return logit > 0 ? logit / options_.repetition_penalty : logit * options_.repetition_penalty;
 }
 
+std::optional<TokenId> Sampler::greedy(std::span<const float> logits) const {
+  if (options_.temperature != 0 || !plain_ || logits.empty()) return std::nullopt;
+  return static_cast<TokenId>(std::ranges::max_element(logits) - logits.begin());
+}
+
 TokenId Sampler::most_likely(std::span<const float> logits,
                              const std::vector<bool>& allowed) const {
+  // Mostly what is likeliest is allowed: one pass over floats.
+  if (const auto first = greedy(logits);
+      first && (allowed.empty() || allowed[static_cast<std::size_t>(*first)])) {
+    return *first;
+  }
   TokenId best = -1;
   double highest = 0;
   for (std::size_t i = 0; i < logits.size(); ++i) {

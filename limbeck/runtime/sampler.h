@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -35,6 +36,9 @@ class Sampler {
   std::span<const Candidate> distribution(std::span<const float> logits,
                                           const std::vector<bool>& allowed);
   TokenId draw(std::span<const Candidate> distribution);
+  // The likeliest token where `next` would take it if it is allowed; nullopt where tokens are drawn
+  // or logits are not taken as they are.
+  std::optional<TokenId> greedy(std::span<const float> logits) const;
   double uniform() noexcept { return random_.uniform(); }
 
  private:

@@ -8,6 +8,7 @@
 
 #include "limbeck/base/error.h"
 #include "limbeck/base/progress.h"
+#include "limbeck/teacher/answer_form.h"
 #include "limbeck/text/chat_prompt.h"
 
 namespace limbeck {
@@ -50,6 +51,13 @@ std::optional<Grammar> answer_grammar(const Task& task) {
   return std::nullopt;
 }
 
+AnswerForm answer_form(const Task& task, std::int64_t max_tokens, bool constrained) {
+  AnswerForm form{std::nullopt, max_tokens};
+  if (constrained) form.grammar = grammar_if_possible(task);
+  if (form.grammar) form.max_tokens = longest_answer(task, max_tokens);
+  return form;
+}
+
 std::vector<TokenId> task_prompt(const Tokenizer& tokenizer, const Task& task, const Json& input,
                                  PromptStyle style) {
   return chat_prompt(tokenizer, prompt_messages(task, input, style));
@@ -60,9 +68,9 @@ std::vector<Generated> generate_answers(const Model& model, ThreadPool& pool, co
                                         GenerateOptions options, bool constrained,
                                         const std::function<void(std::size_t done)>& on_done) {
   const Tokenizer& tokenizer = model.checkpoint().tokenizer();
-  const auto grammar = constrained ? grammar_if_possible(task) : std::nullopt;
-  options.grammar = grammar ? &*grammar : nullptr;
-  if (grammar) options.max_tokens = longest_answer(task, options.max_tokens);
+  const AnswerForm form = answer_form(task, options.max_tokens, constrained);
+  options.grammar = form.grammar ? &*form.grammar : nullptr;
+  options.max_tokens = form.max_tokens;
   const std::int64_t context = model.architecture().context_length;
 
   std::vector<std::vector<TokenId>> fitting;

@@ -16,6 +16,7 @@ task() { # task FOLDER YAML TRAIN TEST
 row='{"input": "a", "output": "yes"}\n'
 yaml='name: t\nkind: classification\nlabels: [yes, no]\n'
 task good "$yaml" "$row" "$row"
+task records 'name: r\nkind: qa\n' '{"input": {"question": "a"}, "output": "b"}\n' '{"input": {"question": "a"}, "output": "b"}\n'
 task no-kind 'name: t\n' "$row" "$row"
 task bad-kind 'name: t\nkind: clasification\n' "$row" "$row"
 task bad-key 'name: t\nkind: classification\nlables: [yes]\n' "$row" "$row"

@@ -22,7 +22,7 @@ struct Limits {
                 tokenizer_pieces = 1u << 20, tokenizer_merges = 2u << 20,
                 tokenizer_piece_bytes = 4096;
   std::uint64_t regex_source_bytes = 8u << 10, regex_matches = 1'000'000, regex_depth = 10'000,
-                regex_milliseconds = 500;
+                regex_milliseconds = 250;
   std::uint64_t template_source_bytes = 256u << 10, template_nodes = 200'000,
                 template_parse_depth = 128, template_call_depth = 64, template_steps = 2'000'000,
                 template_output_bytes = 4u << 20, template_range = 100'000,

@@ -117,7 +117,7 @@ class Measure {
     StatisticsSource::Options how;
     how.layered = layered_under(options.max_memory, folder);
     if (options.max_memory == 0) return how;
-    how.moment_bytes = options.max_memory / 4;
+    how.moment_bytes = options.max_memory / 8;  // a trial's layer is there beside them
     how.sequential = true;  // the same moments, since nothing is rounded yet, in two passes
     return how;
   }

@@ -55,7 +55,7 @@ TEST(Regex, EmptyMatchesMoveOn) {
 
 // Matches are looked for within a kilobyte first.
 TEST(Regex, SeesWhatComesAfterTheBytesItLooksAtFirst) {
-  for (const std::size_t n : {1022, 1023, 1024, 1025, 5000}) {
+  for (const std::size_t n : {1022, 1023, 1024, 1025, 2000}) {
     const std::string run(n, 'a');
     EXPECT_EQ(matches("a+", run + "b" + run), (Matches{run, run}));
     EXPECT_EQ(matches("a+$", run + "b" + run), (Matches{run}));

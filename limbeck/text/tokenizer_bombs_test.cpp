@@ -136,7 +136,7 @@ TEST(TokenizerBombs, ManyTokensOfAConfigurationAreReadInTime) {
   const Tokenizer tokenizer =
       Tokenizer::from_json(to_text(with("decoder", nullptr)), config, "many.json");
   EXPECT_EQ(tokenizer.vocab_size(), 100'000);
-  EXPECT_LT(time.seconds(), 2 * kPatience);
+  EXPECT_LT(time.seconds(), 5 * kPatience);
 }
 
 TEST(TokenizerBombs, ATokensNumberIsWrittenInOneWay) {

@@ -7,6 +7,8 @@
 
 #include "limbeck/codec/blocks.h"
 #include "limbeck/codec/grid_format.h"
+#include "limbeck/codec/group_search.h"
+#include "limbeck/codec/nibbles.h"
 #include "limbeck/codec/packing.h"
 
 namespace limbeck::codec {
@@ -43,16 +45,25 @@ void encode(const float* x, const float* importance, float mean_square, BlockIq2
 void encode(const float* x, const float* importance, float mean_square, BlockIq3Xxs& stored);
 void encode(const float* x, const float* importance, float mean_square, BlockIq3S& stored);
 
-// Packs what a run found: scales and minima (or null) [n], codes [32 n].
+// Codes [32] into their place in a block.
 template <typename Stored>
-void store_run(std::size_t n, const float* scales, const float* minima, const std::uint8_t* codes,
-               Stored* stored) {
-  UnpackedBlock block;
+void store_codes(const std::uint8_t* codes, Stored& stored) {
+  if constexpr (requires { stored.high; }) pack_high(codes, stored.high);
+  pack_nibbles(codes, stored.codes);
+}
+inline void store_codes(const std::uint8_t* codes, BlockQ8_0& stored) {
+  for (std::size_t i = 0; i < kBlock; ++i)
+    stored.codes[i] = static_cast<std::int8_t>(codes[i] - 128);
+}
+
+// Packs what a run found: scales [n], codes [32 n].
+template <typename Stored>
+void store_run(std::size_t n, const float* scales, const std::uint8_t* codes, Stored* stored) {
+  Half halves[kRun];
+  group_search().halves(scales, n, halves);
   for (std::size_t j = 0; j < n; ++j) {
-    block.d = scales[j];
-    block.dmin = minima ? minima[j] : 0.0f;
-    std::copy_n(codes + j * kBlock, kBlock, block.codes.begin());
-    pack(block, stored[j]);
+    stored[j].d = halves[j];
+    store_codes(codes + j * kBlock, stored[j]);
   }
 }
 

@@ -39,7 +39,7 @@ void encode_run(const float* x, const float* importance, float, std::size_t n, B
   search.level_scales(x, weights, n, scales);
   for (std::size_t j = 0; j < n; ++j) inverses[j] = inverse_of(scales[j]);
   search.level_codes(x, inverses, n, codes);
-  store_run(n, scales, nullptr, codes, stored);
+  store_run(n, scales, codes, stored);
 }
 
 void encode(const float* x, const float* importance, float, BlockIq4Xs& stored) {

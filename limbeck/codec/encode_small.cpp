@@ -1,28 +1,15 @@
 // Rounding to Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0.
 #include "limbeck/codec/encode.h"
 #include "limbeck/codec/group_search.h"
-#include "limbeck/codec/nibbles.h"
 
 namespace limbeck::codec {
 namespace {
-
-// Packs what a run found: scales and minima [n] as binary16, codes [32 n].
-template <typename Stored>
-void store_codes(const std::uint8_t* codes, Stored& stored) {
-  if constexpr (requires { stored.high; }) pack_high(codes, stored.high);
-  pack_nibbles(codes, stored.codes);
-}
-void store_codes(const std::uint8_t* codes, BlockQ8_0& stored) {
-  for (std::size_t i = 0; i < kBlock; ++i)
-    stored.codes[i] = static_cast<std::int8_t>(codes[i] - 128);
-}
 
 template <typename Stored>
 void symmetric(const float* x, const float* importance, float mean_square, std::size_t n, int half,
                Stored* stored) {
   float weights[kRun * kBlock], scales[kRun];
   std::uint8_t codes[kRun * kBlock];
-  Half halves[kRun];
   if (importance) {
     const GroupSearch& search = group_search();
     search.importance_weights(x, importance, n * kBlock, mean_square, weights);
@@ -30,11 +17,7 @@ void symmetric(const float* x, const float* importance, float mean_square, std::
   } else {
     group_search().plain_symmetric(x, n, half, scales, codes);
   }
-  group_search().halves(scales, n, halves);
-  for (std::size_t j = 0; j < n; ++j) {
-    stored[j].d = halves[j];
-    store_codes(codes + j * kBlock, stored[j]);
-  }
+  store_run(n, scales, codes, stored);
 }
 
 template <typename Stored>
@@ -83,13 +66,8 @@ void encode_run(const float* x, const float* importance, float mean_square, std:
 void encode_run(const float* x, const float*, float, std::size_t n, BlockQ8_0* stored) {
   float scales[kRun];
   std::uint8_t codes[kRun * kBlock];
-  Half halves[kRun];
   group_search().plain_bytes(x, n, scales, codes);
-  group_search().halves(scales, n, halves);
-  for (std::size_t j = 0; j < n; ++j) {
-    stored[j].d = halves[j];
-    store_codes(codes + j * kBlock, stored[j]);
-  }
+  store_run(n, scales, codes, stored);
 }
 
 }  // namespace limbeck::codec

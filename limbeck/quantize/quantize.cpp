@@ -87,7 +87,7 @@ class Run {
     const std::uint64_t more = options_.healer && options_.size > kHealingBytes ? kHealingBytes : 0;
     budget_ = tensor_budget(checkpoint_, any, options_.bits_per_weight, options_.size - more);
     return plan_for_budget(checkpoint_, any, budget_, options_.method, calibration_, options_,
-                           output_.parent_path(), pool_);
+                           fs::absolute(output_).parent_path(), pool_);
   }
 
   Variant* make(const Plan& plan, QuantizeMethod method, const std::string& suffix) {
